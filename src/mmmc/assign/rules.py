@@ -1,0 +1,110 @@
+"""Rules that several assigners share: lifting to a batch, membership, conflicts, crowds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mmmc.structures import IGNORED, NEGATIVE, Assignment, ObjectState, Points, Prediction, Target
+
+
+class ImageLabels(NamedTuple):
+    """An assignment of one picture; the fields are those of `Assignment` without the batch axis."""
+
+    gt: Int[Tensor, "P"]
+    score: Float[Tensor, "P"]
+    weight: Float[Tensor, "P"]
+    state: Int[Tensor, "M"]
+    finite: Bool[Tensor, ""]
+
+
+ImageRule = Callable[[Points, Prediction, Target], ImageLabels]
+"""A rule for one picture. Its `Prediction` keeps a batch axis of one."""
+
+
+def per_image(rule: ImageRule, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
+    """Lift a rule written for one picture to the batch: without gradient, in at least float32."""
+    with torch.no_grad(), torch.autocast(points.xy.device.type, enabled=False):
+        # Values below float32 are widened, never narrowed: float64 stays what it is.
+        dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
+        labels = [
+            rule(points, image_prediction(prediction, index, dtype), target) for index, target in enumerate(targets)
+        ]
+    return Assignment(
+        gt=torch.stack([label.gt for label in labels]),
+        score=torch.stack([label.score for label in labels]),
+        weight=torch.stack([label.weight for label in labels]),
+        state=[label.state for label in labels],
+        finite=torch.stack([label.finite for label in labels]),
+    )
+
+
+def image_prediction(prediction: Prediction, index: int, dtype: torch.dtype) -> Prediction:
+    """The prediction of one picture of the batch, detached, with a batch axis of one."""
+    part = slice(index, index + 1)
+    return Prediction(
+        logits=prediction.logits[part].detach().to(dtype),
+        boxes=prediction.boxes[part].detach().to(dtype),
+        quality=prediction.quality[part].detach().to(dtype),
+        extra={name: value[part].detach().to(dtype) for name, value in prediction.extra.items()},
+    )
+
+
+def inside(xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor, "P M"]:
+    """Which points lie strictly inside which boxes."""
+    x, y = xy[:, 0, None], xy[:, 1, None]
+    x1, y1, x2, y2 = boxes.unbind(1)
+    return (x > x1) & (x < x2) & (y > y1) & (y < y2)
+
+
+def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Tensor, "P"]:
+    """Conflicts: each point goes to the candidate object of lowest cost (of equals the first), else to none."""
+    if cost.shape[1] == 0:
+        return cost.new_full((cost.shape[0],), NEGATIVE, dtype=torch.long)
+    least, owner = cost.masked_fill(~candidate, torch.inf).min(dim=1)
+    return owner.where(least.isfinite(), NEGATIVE)
+
+
+def hard_labels(
+    gt: Int[Tensor, "P"], candidate: Bool[Tensor, "P M"], in_box: Bool[Tensor, "P M"], dtype: torch.dtype
+) -> ImageLabels:
+    """Labels of one picture with target 1 and weight 1, and for each object why it has no point, if it has none.
+
+    Args:
+        gt: object of each point after conflicts.
+        candidate: pairs that the rule admits before conflicts.
+        in_box: pairs whose point lies in the object's box.
+        dtype: of score and weight.
+    """
+    objects = candidate.shape[1]
+    owned = gt.new_zeros(objects).index_add_(0, gt.clamp(min=0), (gt >= 0).long()) if objects else gt.new_zeros(0)
+    state = torch.full_like(owned, ObjectState.NO_POINT)
+    state = state.masked_fill(in_box.any(dim=0), ObjectState.NO_CANDIDATE)
+    state = state.masked_fill(candidate.any(dim=0), ObjectState.NONE_LEFT)
+    state = state.masked_fill(owned > 0, ObjectState.CHOSEN)
+    return ImageLabels(
+        gt=gt,
+        score=(gt >= 0).to(dtype),
+        weight=torch.ones(len(gt), dtype=dtype, device=gt.device),
+        state=state,
+        finite=torch.ones((), dtype=torch.bool, device=gt.device),
+    )
+
+
+def ignore_crowds(points: Points, assignment: Assignment, targets: Sequence[Target]) -> Assignment:
+    """Take negative points inside crowd regions out of the losses, as COCO's evaluation takes detections there out.
+
+    A step of its own after any assigner, so that no rule has to know of crowds.
+    """
+    gt = torch.stack(
+        [
+            labels.masked_fill((labels == NEGATIVE) & inside(points.xy, target.crowd).any(dim=1), IGNORED)
+            for labels, target in zip(assignment.gt, targets, strict=True)
+        ]
+    )
+    return replace(assignment, gt=gt)

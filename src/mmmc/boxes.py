@@ -1,0 +1,44 @@
+"""Geometry of boxes `x1 y1 x2 y2`, paired element by element. Pairwise IoU is `torchvision.ops.box_iou`."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.ops import generalized_box_iou_loss
+
+
+def area(boxes: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
+    """Width times height, in square pixels."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return (x2 - x1) * (y2 - y1)
+
+
+def paired_iou(first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
+    """Intersection over union of each box with its partner, in 0..1; 0 where both are without area."""
+    x1, y1 = (first[..., :2].maximum(second[..., :2])).unbind(-1)
+    x2, y2 = (first[..., 2:].minimum(second[..., 2:])).unbind(-1)
+    intersection = (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
+    union = area(first) + area(second) - intersection
+    return intersection / union.clamp(min=1e-7)
+
+
+def paired_giou(first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
+    """Generalised IoU of each box with its partner, in -1..1 (Rezatofighi et al. 2019)."""
+    return 1 - generalized_box_iou_loss(first, second)
+
+
+def distances(xy: Float[Tensor, "*#shape 2"], boxes: Float[Tensor, "*#shape 4"]) -> Float[Tensor, "*#shape 4"]:
+    """Distances `left top right bottom` in pixels from points to the sides of boxes, broadcast; negative outside."""
+    return torch.cat([xy - boxes[..., :2], boxes[..., 2:] - xy], dim=-1)
+
+
+def centerness(ltrb: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
+    """FCOS's centerness `sqrt(min(l,r)/max(l,r) · min(t,b)/max(t,b))` (Tian et al. 2019, Eq. 3).
+
+    1 in the middle of a box, 0 on its border and, by definition here, 0 for a point outside.
+    """
+    left, top, right, bottom = ltrb.clamp(min=0).unbind(-1)
+    horizontal = left.minimum(right) / left.maximum(right).clamp(min=1e-7)
+    vertical = top.minimum(bottom) / top.maximum(bottom).clamp(min=1e-7)
+    return (horizontal * vertical).sqrt()

@@ -1,0 +1,155 @@
+"""The criterion that all assigners share: focal loss, GIoU loss and binary cross-entropy on the quality branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils.rnn import pad_sequence
+from torchvision.ops import sigmoid_focal_loss
+
+from mmmc.boxes import centerness, distances, paired_giou, paired_iou
+from mmmc.criterion.protocol import Criterion
+from mmmc.errors import InputError
+from mmmc.losses import Losses, Term
+from mmmc.structures import IGNORED, Assignment, Points, Prediction, Target
+
+QualityTarget = Literal["centerness", "iou", "giou"]
+BoxWeight = Literal["none", "centerness", "iou"]
+
+
+@dataclass(frozen=True)
+class DenseCriterion(Criterion):
+    """Class, box and quality losses of a dense head.
+
+    Everything is computed for all points and masked, so nothing waits for the device. Computed in at least float32.
+
+    Args:
+        quality_target: what the quality branch learns: FCOS's centerness, the IoU, or, as MMMC (section 4.1), the
+            GIoU of the predicted box.
+        quality_range: how a GIoU in -1..1 becomes a probability: `clamp` to 0..1, or `half` = (GIoU + 1) / 2.
+            With a target below 0 binary cross-entropy has no lower bound.
+        quality_detach: keep the quality loss from moving the boxes. Binary cross-entropy is differentiable in its
+            target, with gradient minus the logit.
+        box_weight: weight of each positive in the box loss, which is divided by the sum of the weights.
+            An IoU as weight is always detached: otherwise both losses shrink by making boxes worse.
+        alpha: focal loss's weight of positives (Lin et al. 2017, Eq. 5).
+        gamma: focal loss's exponent.
+        class_factor: factor on the class term.
+        box_factor: factor on the box term.
+        quality_factor: factor on the quality term.
+    """
+
+    quality_target: QualityTarget = "giou"
+    quality_range: Literal["clamp", "half"] = "clamp"
+    quality_detach: bool = True
+    box_weight: BoxWeight = "centerness"
+    alpha: float = 0.25
+    gamma: float = 2.0
+    class_factor: float = 1.0
+    box_factor: float = 1.0
+    quality_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("alpha", 0, 1), ("gamma", 0, torch.inf)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"criterion: {name} is {getattr(self, name)}; allowed: {low} to {high}.")
+        for name in ("class_factor", "box_factor", "quality_factor"):
+            if not 0 <= getattr(self, name) < torch.inf:
+                raise InputError(f"criterion: {name} is {getattr(self, name)}; allowed: a finite number of at least 0.")
+
+    def __call__(
+        self, points: Points, prediction: Prediction, targets: Sequence[Target], assignment: Assignment
+    ) -> Losses:
+        """Terms `class`, `box` and `quality`, each with its own norm."""
+        with torch.autocast(points.xy.device.type, enabled=False):
+            point_losses = self.point_losses(points, prediction, targets, assignment)
+            positives = assignment.positive.sum().to(point_losses["class"].dtype)
+            box_weight = point_losses.pop("box weight")
+            return Losses(
+                {
+                    "class": Term(self.class_factor * point_losses["class"].sum(), positives),
+                    # A sum of centerness may be well below 1; only a true zero must not divide.
+                    "box": Term(self.box_factor * point_losses["box"].sum(), box_weight.sum(), floor=1e-6),
+                    "quality": Term(self.quality_factor * point_losses["quality"].sum(), positives),
+                }
+            )
+
+    def point_losses(
+        self, points: Points, prediction: Prediction, targets: Sequence[Target], assignment: Assignment
+    ) -> dict[str, Float[Tensor, "B P"]]:
+        """Undivided losses at each point (`class`, `box`, `quality`) and the `box weight`; what loss maps show."""
+        dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
+        logits, quality = prediction.logits.to(dtype), prediction.quality.to(dtype)
+        positive = assignment.positive
+        labels, target_boxes = gather_targets(assignment.gt, targets, dtype)
+        weight = assignment.weight.to(dtype).masked_fill(assignment.gt == IGNORED, 0)
+
+        one_hot = torch.zeros_like(logits).scatter_(
+            2, labels[..., None], (assignment.score.to(dtype) * positive)[..., None]
+        )
+        class_loss = sigmoid_focal_loss(logits, one_hot, alpha=self.alpha, gamma=self.gamma).sum(dim=2) * weight
+
+        # Other points get a unit box on both sides: a loss without gradient instead of a branch on data.
+        # Made on the device: copying it there from a list would wait for the device.
+        unit = (torch.arange(4, device=logits.device) >= 2).to(dtype)
+        boxes = torch.where(positive[..., None], prediction.boxes.to(dtype), unit)
+        target_boxes = torch.where(positive[..., None], target_boxes, unit)
+        giou = paired_giou(boxes, target_boxes)
+        center = centerness(distances(points.xy.to(dtype), target_boxes))
+        box_weight = self._box_weight(center, boxes, target_boxes) * weight * positive
+
+        quality_loss = binary_cross_entropy_with_logits(
+            quality, self._quality_target(center, giou, boxes, target_boxes), reduction="none"
+        )
+        return {
+            "class": class_loss,
+            "box": (1 - giou) * box_weight,
+            "quality": quality_loss * weight * positive,
+            "box weight": box_weight,
+        }
+
+    def _box_weight(
+        self, center: Float[Tensor, "B P"], boxes: Float[Tensor, "B P 4"], target_boxes: Float[Tensor, "B P 4"]
+    ) -> Float[Tensor, "B P"]:
+        match self.box_weight:
+            case "centerness":
+                return center
+            case "iou":
+                return paired_iou(boxes.detach(), target_boxes)
+            case "none":
+                return torch.ones_like(center)
+
+    def _quality_target(
+        self,
+        center: Float[Tensor, "B P"],
+        giou: Float[Tensor, "B P"],
+        boxes: Float[Tensor, "B P 4"],
+        target_boxes: Float[Tensor, "B P 4"],
+    ) -> Float[Tensor, "B P"]:
+        match self.quality_target:
+            case "centerness":
+                return center
+            case "iou":
+                target = paired_iou(boxes, target_boxes)
+            case "giou":
+                target = giou.clamp(min=0) if self.quality_range == "clamp" else (giou + 1) / 2
+        # Rounding must not carry the target of a cross-entropy beyond 1.
+        target = target.clamp(max=1)
+        return target.detach() if self.quality_detach else target
+
+
+def gather_targets(
+    gt: Int[Tensor, "B P"], targets: Sequence[Target], dtype: torch.dtype
+) -> tuple[Int[Tensor, "B P"], Float[Tensor, "B P 4"]]:
+    """Label and box of the object that each point answers for; 0 and an arbitrary box for other points."""
+    # One more row than objects, so that pictures without objects can be gathered from as well.
+    labels = pad_sequence([torch.cat([t.labels, t.labels.new_zeros(1)]) for t in targets], batch_first=True)
+    boxes = pad_sequence([torch.cat([t.boxes, t.boxes.new_zeros(1, 4)]) for t in targets], batch_first=True).to(dtype)
+    index = gt.clamp(min=0)
+    return labels.gather(1, index), boxes.gather(1, index[..., None].expand(-1, -1, 4))

@@ -1,0 +1,203 @@
+"""Whether the pictures of a set are there and of the size that the annotations were made for.
+
+Only headers are read, once: what they say is remembered under `$MMMC_CACHE` (by default `~/.cache/mmmc`) for as
+long as a file keeps its size and time of change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from stat import S_ISDIR
+from typing import Protocol, runtime_checkable
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+
+from mmmc.errors import InputError
+
+_SHOWN = 5
+_THREADS = 8  # reading headers waits for the disk more than it computes
+_QUICK = 2_000
+"""So many headers are read in about a second: not worth a progress bar."""
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """A list of picture files and the sizes they are said to have, such as a `CocoSet`."""
+
+    @property
+    def annotations(self) -> Path:
+        """The file that says so."""
+
+    @property
+    def images(self) -> Path:
+        """The folder that the names start from."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """File names."""
+
+    def size(self, i: int) -> tuple[int, int]:
+        """Height and width of picture `i`."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Size as stored, before EXIF orientation, which is `turned` when it swaps width and height."""
+
+    width: int
+    height: int
+    turned: bool
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What tells whether a file has changed."""
+
+    mtime_ns: int
+    bytes: int
+
+
+def check_headers(pictures: Pictures) -> None:
+    """Check that every picture exists, is a picture, and has the size that the annotation file says.
+
+    That is the size of the picture as displayed, after EXIF orientation, because boxes are drawn on what is displayed.
+
+    Raises:
+        InputError: names the first few files with what is wrong, and says how many there are.
+    """
+    cache = _Cache(pictures.images)
+    stamps = {name: _stamp(pictures.images / name) for name in pictures.names}
+    known = {name: cache.get(name, stamp) for name, stamp in stamps.items() if isinstance(stamp, _Stamp)}
+    unread = [name for name, header in known.items() if header is None]
+    read = dict(zip(unread, _read_all([pictures.images / name for name in unread]), strict=True))
+    cache.add({name: (stamps[name], header) for name, header in read.items() if isinstance(header, _Header)})  # type: ignore[misc]
+
+    found = stamps | known | read
+    wrong = []
+    for i, name in enumerate(pictures.names):
+        header = found[name]
+        fault = _mismatch(header, pictures.size(i)) if isinstance(header, _Header) else header
+        if fault:
+            wrong.append(f"  {pictures.images / name}: {fault}")
+    if wrong:
+        more = [f"  … {len(wrong)} in all"] if len(wrong) > _SHOWN else []
+        allowed = "Allowed: a picture file of the width and height in the JSON."
+        raise InputError("\n".join([f"{pictures.annotations}: wrong pictures. {allowed}", *wrong[:_SHOWN], *more]))
+
+
+def _stamp(file: Path) -> _Stamp | str:
+    """The file's stamp, or why it is no file."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return "the file is missing"
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+    return "a folder, not a file" if S_ISDIR(status.st_mode) else _Stamp(status.st_mtime_ns, status.st_size)
+
+
+def _read_all(files: Sequence[Path]) -> list[_Header | str]:
+    console = Console(stderr=True)
+    silent = len(files) <= _QUICK or not sys.stderr.isatty()
+    with ThreadPoolExecutor(_THREADS) as pool, warnings.catch_warnings():
+        # What Pillow warns of is either harmless here (corrupt EXIF) or named by _read (a bomb).
+        warnings.simplefilter("ignore")
+        headers = pool.map(_read, files)
+        return list(track(headers, "Reading picture headers", len(files), console=console, disable=silent))
+
+
+def _read(file: Path) -> _Header | str:
+    """The file's header, or why it has none."""
+    limit = Image.MAX_IMAGE_PIXELS
+    too_large = f"more than {limit} pixels, which Pillow takes for a decompression bomb. Cut the picture into tiles"
+    try:
+        with Image.open(file) as image:
+            width, height = image.size
+            if limit is not None and width * height > limit:
+                return f"{width} × {height} are {too_large}"
+            # The method of the base class: a PNG's own decodes the whole picture to look for EXIF behind the pixels.
+            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+            # A TIFF's size is already that of the picture as displayed.
+            turned = orientation in (5, 6, 7, 8) and image.format != "TIFF"
+    except Image.DecompressionBombError:
+        return too_large
+    except UnidentifiedImageError:
+        return "not a picture that Pillow can read, or its header is cut short"
+    except Exception as error:  # Damage makes Pillow raise almost anything: OSError, SyntaxError, struct.error …
+        return f"its header cannot be read, it may be cut short or damaged: {error}"
+    return _Header(width, height, turned)
+
+
+def _mismatch(header: _Header, said: tuple[int, int]) -> str:
+    """What is wrong with the size that the JSON says; empty when nothing is."""
+    stored = header.height, header.width
+    displayed = stored[::-1] if header.turned else stored
+    if said == displayed:
+        return ""
+    fault = (
+        f"the JSON says width {said[1]}, height {said[0]}; the picture has width {displayed[1]}, height {displayed[0]}"
+    )
+    if said == stored:
+        fault += (
+            " once it is turned as its EXIF orientation asks. Boxes must refer to the picture as displayed:"
+            " correct sizes and boxes in the JSON, or, if they were drawn on the picture as stored,"
+            " remove the orientation from the file"
+        )
+    return fault
+
+
+def _cache_folder() -> Path:
+    if chosen := os.environ.get("MMMC_CACHE"):
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache" / "mmmc"
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir()) / "mmmc"
+
+
+class _Cache:
+    """Headers of one folder, remembered in one JSON file. Without a place to write, every run reads them again."""
+
+    def __init__(self, folder: Path) -> None:
+        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
+        self._file = _cache_folder() / "headers" / f"{name}.json"
+        self._entries: dict[str, list[int]] = {}
+        with suppress(OSError, ValueError):
+            entries = json.loads(self._file.read_bytes())
+            self._entries = entries if isinstance(entries, dict) else {}
+
+    def get(self, name: str, stamp: _Stamp) -> _Header | None:
+        match self._entries.get(name):
+            case [int(mtime_ns), int(size), int(width), int(height), int(turned)] if stamp == _Stamp(mtime_ns, size):
+                return _Header(width, height, bool(turned))
+        return None
+
+    def add(self, headers: dict[str, tuple[_Stamp, _Header]]) -> None:
+        """Remember these too; the file is replaced as a whole, so a reader never meets half of it."""
+        if not headers:
+            return
+        self._entries |= {
+            name: [*astuple(stamp), *map(int, astuple(header))] for name, (stamp, header) in headers.items()
+        }
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._file.parent, suffix=".tmp", delete=False) as file:
+                try:
+                    json.dump(self._entries, file)
+                    file.close()
+                    os.replace(file.name, self._file)
+                except BaseException:
+                    os.unlink(file.name)
+                    raise

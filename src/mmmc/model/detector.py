@@ -1,0 +1,108 @@
+"""The detector: from 8-bit pictures to what is predicted at every point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from mmmc.errors import InputError
+from mmmc.model.backbone import Backbone
+from mmmc.model.fpn import FPN, PYRAMID_STRIDES
+from mmmc.model.head import Head
+from mmmc.points import make_points
+from mmmc.structures import Points, Prediction
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the detector is made of.
+
+    Args:
+        backbone: any timm model with `features_only` and maps at strides 8, 16, 32.
+        weights: where the backbone starts: `imagenet`, `none` (random), or a file in timm's names.
+        download: permit the hub to be asked for ImageNet weights that are not on this machine.
+        frozen_stages: stages, counted from the stem, that are not trained. FCOS's ResNets: 2.
+        frozen_norm: keep the backbone's BatchNorm as it was trained on ImageNet. FCOS: true.
+        channels: of the pyramid and the head's towers; a multiple of `groups`.
+        depth: 3×3 convolutions in each tower.
+        groups: of the towers' GroupNorm.
+        quality_on: the tower that the quality branch reads.
+    """
+
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    download: bool = False
+    frozen_stages: int = 2
+    frozen_norm: bool = True
+    channels: int = 256
+    depth: int = 4
+    groups: int = 32
+    quality_on: Literal["box", "class"] = "box"
+
+    def __post_init__(self) -> None:
+        for name, least in (("frozen_stages", 0), ("channels", 1), ("depth", 0), ("groups", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"model.{name} is {getattr(self, name)}; allowed: at least {least}.")
+        if self.channels % self.groups:
+            raise InputError(f"model.channels is {self.channels}; allowed: a multiple of model.groups = {self.groups}.")
+
+
+class Detector(nn.Module):
+    """Backbone, pyramid and head; decodes its own boxes, in at least float32.
+
+    `forward` returns the same type in training and in inference.
+
+    Args:
+        config: the parts.
+        classes: number of classes.
+        load_backbone: start from `config.weights`; otherwise from random ones, for a file that overwrites them.
+    """
+
+    def __init__(self, config: ModelConfig, classes: int, *, load_backbone: bool = True) -> None:
+        super().__init__()
+        self.backbone = Backbone(
+            config.backbone,
+            weights=config.weights,
+            load=load_backbone,
+            download=config.download,
+            frozen_stages=config.frozen_stages,
+            frozen_norm=config.frozen_norm,
+        )
+        self.fpn = FPN(self.backbone.channels, config.channels)
+        self.head = Head(
+            config.channels,
+            classes,
+            len(PYRAMID_STRIDES),
+            depth=config.depth,
+            groups=config.groups,
+            quality_on=config.quality_on,
+        )
+
+    def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> tuple[Points, Prediction]:
+        """Predict at every point of every level.
+
+        Args:
+            images: 8-bit RGB, both sides divisible by 32.
+        """
+        outputs = self.head(self.fpn(self.backbone(images)))
+        shapes = [(output.quality.shape[-2], output.quality.shape[-1]) for output in outputs]
+        # bfloat16 cannot tell pixel 1020 from pixel 1024: coordinates stay in at least float32.
+        dtype = torch.promote_types(self.head.scales.dtype, torch.float32)
+        points = make_points(shapes, PYRAMID_STRIDES, device=images.device, dtype=dtype)
+        ltrb = torch.cat([output.distances.flatten(2).mT for output in outputs], dim=1)
+        prediction = Prediction(
+            logits=torch.cat([output.logits.flatten(2).mT for output in outputs], dim=1),
+            boxes=decode(points, ltrb.to(dtype)),
+            quality=torch.cat([output.quality.flatten(1) for output in outputs], dim=1),
+        )
+        return points, prediction
+
+
+def decode(points: Points, distances: Float[Tensor, "B P 4"]) -> Float[Tensor, "B P 4"]:
+    """Boxes in pixels from distances `left top right bottom` in strides."""
+    pixels = distances * points.stride[:, None]
+    return torch.cat([points.xy - pixels[..., :2], points.xy + pixels[..., 2:]], dim=-1)

@@ -1,0 +1,81 @@
+"""The head that all levels share: a tower for each task and three small convolutions at their ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+class LevelOutput(NamedTuple):
+    """Raw output of one level; distances `left top right bottom` in strides."""
+
+    logits: Float[Tensor, "B C h w"]
+    distances: Float[Tensor, "B 4 h w"]
+    quality: Float[Tensor, "B h w"]
+
+
+def tower(channels: int, depth: int, groups: int) -> nn.Sequential:
+    """`depth` times 3×3 convolution, GroupNorm, ReLU."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.GroupNorm(groups, channels), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class Head(nn.Module):
+    """FCOS's head with its improvements (Tian et al. 2022): GroupNorm, distances as `ReLU(scale · x)` in strides.
+
+    Args:
+        channels: of the pyramid and of both towers.
+        classes: number of classes.
+        levels: number of pyramid levels; each has its own learned scale of the distances.
+        depth: convolutions of each tower.
+        groups: of GroupNorm.
+        quality_on: the tower that the quality branch reads.
+        prior: class probability that the head begins with (Lin et al. 2017, section 4.1).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        levels: int,
+        *,
+        depth: int = 4,
+        groups: int = 32,
+        quality_on: Literal["box", "class"] = "box",
+        prior: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.quality_on = quality_on
+        self.class_tower = tower(channels, depth, groups)
+        self.box_tower = tower(channels, depth, groups)
+        self.class_logits = nn.Conv2d(channels, classes, 3, padding=1)
+        self.box_distances = nn.Conv2d(channels, 4, 3, padding=1)
+        self.box_quality = nn.Conv2d(channels, 1, 3, padding=1)
+        self.scales = nn.Parameter(torch.ones(levels))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.class_logits.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+
+    def forward(self, maps: Sequence[Float[Tensor, "B D _ _"]]) -> list[LevelOutput]:
+        outputs = []
+        for scale, features in zip(self.scales, maps, strict=True):
+            class_features, box_features = self.class_tower(features), self.box_tower(features)
+            quality_features = box_features if self.quality_on == "box" else class_features
+            outputs.append(
+                LevelOutput(
+                    logits=self.class_logits(class_features),
+                    distances=relu(scale * self.box_distances(box_features)),
+                    quality=self.box_quality(quality_features).squeeze(1),
+                )
+            )
+        return outputs

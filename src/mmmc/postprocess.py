@@ -1,0 +1,78 @@
+"""From predictions to detections: threshold, best per level, suppression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+from mmmc.errors import InputError
+from mmmc.structures import Detections, Points, Prediction, Target
+
+
+@dataclass(frozen=True)
+class Postprocess:
+    """FCOS's inference.
+
+    Class probabilities above `threshold` are candidates; at most `per_level` of each level, the best by class
+    probability times quality, go on. The score is the square root of that product. Non-maximum suppression per
+    class at IoU `nms`; the best `detections` remain.
+
+    Args:
+        threshold: least class probability, before the quality comes in. COCO's AP wants a low one.
+        per_level: candidates of each level.
+        nms: IoU above which the lower-scored box of a class goes.
+        detections: boxes of a picture.
+    """
+
+    threshold: float = 0.05
+    per_level: int = 1000
+    nms: float = 0.6
+    detections: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "nms"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"postprocess.{name} is {getattr(self, name)}; allowed: 0 to 1.")
+        for name in ("per_level", "detections"):
+            if getattr(self, name) < 1:
+                raise InputError(f"postprocess.{name} is {getattr(self, name)}; allowed: at least 1.")
+
+    @torch.no_grad()
+    def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> list[Detections]:
+        """Detections of each picture in pixels of its file; of `targets` only the sizes and ids are read."""
+        return [self._image(points, prediction, index, target) for index, target in enumerate(targets)]
+
+    def _image(self, points: Points, prediction: Prediction, index: int, target: Target) -> Detections:
+        dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
+        probability = prediction.logits[index].to(dtype).sigmoid()
+        # What is predicted in the padding is no picture's business.
+        probability = probability * points.within(target.size)[:, None]
+        score = (probability * prediction.quality[index].to(dtype).sigmoid()[:, None]).sqrt()
+        boxes, scores, labels = [], [], []
+        sizes = [height * width for height, width in points.shapes]
+        for p, s, b in zip(
+            probability.split(sizes), score.split(sizes), prediction.boxes[index].to(dtype).split(sizes), strict=True
+        ):
+            point, label = (p > self.threshold).nonzero(as_tuple=True)
+            best, order = s[point, label].topk(min(self.per_level, len(point)))
+            boxes.append(b[point[order]])
+            scores.append(best)
+            labels.append(label[order])
+        box, score, label = torch.cat(boxes), torch.cat(scores), torch.cat(labels)
+        box = clip_boxes_to_image(box, target.size)
+        keep = batched_nms(box, score, label, self.nms)[: self.detections]
+        return Detections(
+            boxes=to_original(box[keep], target), scores=score[keep], labels=label[keep], image_id=target.image_id
+        )
+
+
+def to_original(boxes: Float[Tensor, "N 4"], target: Target) -> Float[Tensor, "N 4"]:
+    """Boxes in pixels of the batch to pixels of the picture file."""
+    x, y = target.scale
+    scaled = boxes / boxes.new_tensor([x, y, x, y])
+    return clip_boxes_to_image(scaled, target.original_size)

@@ -1,0 +1,181 @@
+"""Recipes as YAML and as flags: reading, refusing what is not allowed, writing back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from mmmc.assign import Assigner
+from mmmc.criterion import Criterion
+from mmmc.errors import InputError, did_you_mean
+from mmmc.recipe.config import Recipe
+
+SHIPPED = resources.files("mmmc") / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(p.name[:-5] for p in SHIPPED.iterdir() if p.name.endswith(".yaml"))
+
+
+def recipe_parser(**options: Any) -> ArgumentParser:
+    """A parser with one typed flag for each field of a recipe."""
+    parser = ArgumentParser(exit_on_error=False, **options)
+    parser.add_class_arguments(Recipe, fail_untyped=True)
+    return parser
+
+
+def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe by the name of one that comes with the package, or by its file.
+
+    Args:
+        name: `small`, or a path that ends in `.yaml`.
+        overrides: nested values on top, as they would stand in the file.
+
+    Raises:
+        InputError: unknown name, no such file, broken YAML, unknown key, or a value that is not allowed.
+    """
+    content = merge(read_recipe(name), overrides or {})
+    return from_dict(content, source=str(name))
+
+
+def read_recipe(name: str | Path) -> dict[str, Any]:
+    """The content of a recipe file, with that of its `base`, if it names one, underneath."""
+    text, source = _recipe_text(name)
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{source} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{source}: a recipe is a mapping of sections; found {type(content).__name__}.")
+    base = content.pop("base", None)
+    return merge(read_recipe(base), content) if base else content
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries, `over` on top. Where `over` names another class, the base's options of it are dropped."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        same_class = not isinstance(value, Mapping) or value.get("class_path", "") in (
+            "",
+            (old or {}).get("class_path"),
+        )
+        nested = isinstance(value, Mapping) and isinstance(old, Mapping) and same_class
+        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
+    """A recipe from nested values. Raises `InputError` naming the key and what is allowed."""
+    parser = recipe_parser()
+    sections = [f.name for f in fields(Recipe)]
+    for name, value in content.items():
+        if name not in sections:
+            raise InputError(f"{source}: there is no section {name!r}.{did_you_mean(name, sections)}")
+        if not isinstance(value, Mapping):
+            raise InputError(f"{source}: section {name!r} is {value!r}; allowed: a mapping of options.")
+    try:
+        return instantiate(parser, parser.parse_object(dict(content)))
+    except ArgumentError as error:
+        raise explain(error, parser, source) from error
+
+
+def instantiate(parser: ArgumentParser, config: Namespace) -> Recipe:
+    """The recipe that a parsed configuration describes."""
+    values = parser.instantiate(config)
+    return Recipe(**{f.name: getattr(values, f.name) for f in fields(Recipe)})
+
+
+def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputError:
+    """The parser's complaint as ours, with the nearest allowed name where a name is unknown."""
+    if isinstance(error.__cause__, InputError):
+        return error.__cause__
+    message = re.sub(r"\s+", " ", error.message or str(error)).strip()
+    unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.]+)", message)
+    if unknown is None:
+        return InputError(f"{source}: {message}")
+    given = next(group for group in unknown.groups() if group)
+    section = re.search(r"Group '([\w.]+)'", message)
+    owner = re.search(r"class_path '([\w.]+)'", message)
+    if owner:
+        allowed = [f.name for f in fields(import_class(owner.group(1)))]
+    elif section:
+        allowed = [key.split(".", 1)[1] for key in _keys(parser) if key.startswith(section.group(1) + ".")]
+    elif "." in given:
+        allowed = [key for key in _keys(parser) if key.startswith(given.split(".")[0] + ".")] or _keys(parser)
+    else:
+        allowed = [f.name for f in fields(Recipe)]
+    return InputError(f"{source}: {message.rstrip('.')}.{did_you_mean(given, allowed)}")
+
+
+def import_class(path: str) -> Any:
+    """The class that a `class_path` names."""
+    module, _, name = path.replace(":", ".").rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def to_dict(value: Any) -> Any:
+    """Nested plain values that `from_dict` reads back; a class that may be another carries its `class_path`."""
+    if isinstance(value, (Assigner, Criterion)):
+        kind = type(value)
+        options = {f.name: to_dict(getattr(value, f.name)) for f in fields(value)}  # type: ignore[arg-type]
+        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options}
+    if is_dataclass(value):
+        return {f.name: to_dict(getattr(value, f.name)) for f in fields(value)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The whole recipe, defaults included, as YAML."""
+    return yaml.safe_dump(to_dict(recipe), sort_keys=False)
+
+
+def _recipe_text(name: str | Path) -> tuple[str, str]:
+    if str(name).endswith((".yaml", ".yml")):
+        try:
+            return Path(name).read_text(encoding="utf-8"), str(name)
+        except OSError as error:
+            raise InputError(f"Recipe {name} cannot be read: {error.strerror}.") from error
+    if name not in recipe_names():
+        raise InputError(f"There is no recipe {name!r}.{did_you_mean(str(name), recipe_names())} Or name a .yaml file.")
+    return SHIPPED.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}"
+
+
+def _keys(parser: ArgumentParser) -> list[str]:
+    return [action.dest for action in parser._actions if "." in action.dest]
+
+
+def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    different: dict[str, Any] = {}
+    for key, item in value.items():
+        other = default.get(key)
+        if isinstance(item, Mapping) and isinstance(other, Mapping):
+            if item.get("class_path") == other.get("class_path"):
+                item = _without_defaults(item, other)
+            if item:
+                different[key] = item
+        elif item != other:
+            different[key] = item
+    return different
+
+
+def digest(recipe: Recipe) -> str:
+    """Twelve hexadecimal digits of what decides the result, apart from seed and set.
+
+    Options at their defaults do not count, so a new option leaves the digests of old recipes as they were.
+    """
+    deciding = _without_defaults(to_dict(recipe), to_dict(Recipe()))
+    deciding.pop("data", None)
+    for name in ("seed", "workers", "log_every", "loggers"):
+        deciding.get("train", {}).pop(name, None)
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,87 @@
+"""Records of finished runs: a text file with one JSON object a line, to commit and to make tables of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmmc.errors import InputError
+from mmmc.files import write_atomically
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "set": (str,),
+    "seed": (int,),
+    "recipe_hash": (str,),
+    "version": (str,),
+    "metrics": (dict,),
+    "epochs": (int,),
+    "seconds": (int, float),
+    "machine": (dict,),
+}
+"""What every record holds: the variant's name, the set, the seed, a hash of the recipe without name and seed,
+the package's version, metrics by name as fractions (None where undefined), epochs and seconds of training,
+and the machine (cpu, cores, threads, torch). Further fields are kept."""
+
+IDENTITY = ("name", "set", "seed", "recipe_hash")
+"""Two records equal in these are of one run done twice."""
+
+
+def append(path: str | Path, record: dict[str, Any]) -> None:
+    """Add a record to the file, in the place of an earlier one of the same run if there is one.
+
+    The file is replaced as a whole, so it is never half written; of two processes that write at the same
+    moment, one record is lost.
+
+    Raises:
+        InputError: the record or a line of the file lacks a field or has one of a wrong type, or the
+            file cannot be written.
+        ValueError: a number is not finite; JSON has no word for it.
+    """
+    path = Path(path)
+    _check(record, "The record")
+    records = load(path) if path.exists() else []
+    same = [number for number, other in enumerate(records) if all(other[key] == record[key] for key in IDENTITY)]
+    if same:
+        records[same[0]] = record
+    else:
+        records.append(record)
+    text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in records)
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def load(path: str | Path) -> list[dict[str, Any]]:
+    """All records of a file, in its order.
+
+    Raises:
+        InputError: the file is missing, or a line is not a record; names file and line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of run records.")
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON ({error.msg} at column {error.colno}); one object a line.") from error
+        _check(record, where)
+        records.append(record)
+    return records
+
+
+def _check(record: Any, where: str) -> None:
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: {json.dumps(record)[:50]} is not a JSON object.")
+    missing = [name for name in FIELDS if name not in record]
+    if missing:
+        raise InputError(f"{where}: missing {', '.join(missing)}. A record holds {', '.join(FIELDS)}.")
+    for name, types in FIELDS.items():
+        # bool is an int to Python, not to us.
+        if not isinstance(record[name], types) or isinstance(record[name], bool):
+            allowed = " or ".join(kind.__name__ for kind in types)
+            raise InputError(f"{where}: {name} is {record[name]!r}, allowed is {allowed}.")

@@ -1,0 +1,97 @@
+"""Tables of run records: mean and spread over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmmc.errors import InputError
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One metric over the seeds of a row, as fractions.
+
+    Attributes:
+        values: one for each seed; NaN where the metric is undefined.
+        mean: their mean.
+        sd: their sample standard deviation (n - 1); NaN for one seed.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+
+    def __str__(self) -> str:
+        """× 100: `49.1 ± 0.4 (n = 3)`."""
+        if math.isnan(self.mean):
+            return "–"
+        sd = "" if math.isnan(self.sd) else f" ± {100 * self.sd:.1f}"
+        return f"{100 * self.mean:.1f}{sd} (n = {len(self.values)})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant on a set: its seeds, ascending, and each metric over them by name."""
+
+    set: str
+    name: str
+    seeds: tuple[int, ...]
+    metrics: dict[str, Spread]
+
+
+def summary(records: Iterable[dict[str, Any]], metrics: Sequence[str] = ("AP", "AP50", "AP75")) -> list[Row]:
+    """One row for each set and variant, in the order in which they first come.
+
+    Raises:
+        InputError: a record lacks a metric, or a row would mix recipes or count a seed twice.
+    """
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault((record["set"], record["name"]), []).append(record)
+    return [_row(*key, sorted(group, key=lambda record: record["seed"]), metrics) for key, group in groups.items()]
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table: metrics × 100 as mean ± standard deviation, and the seeds."""
+    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    lines = [["set", "name", *names, "seeds"], ["---", "---", *("---:" for _ in names), "---"]]
+    for row in rows:
+        cells = [str(row.metrics[name]) if name in row.metrics else "–" for name in names]
+        lines.append([row.set, row.name, *cells, ", ".join(map(str, row.seeds))])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _row(set_name: str, name: str, records: list[dict[str, Any]], metrics: Sequence[str]) -> Row:
+    seeds = tuple(record["seed"] for record in records)
+    recipes = sorted({record["recipe_hash"] for record in records})
+    if len(recipes) > 1:
+        raise InputError(
+            f"The records of {name!r} on {set_name!r} are of {len(recipes)} recipes ({', '.join(recipes)}); "
+            "a mean over them says nothing. Give each recipe its own name, or remove the outdated records."
+        )
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"The records of {name!r} on {set_name!r} have a seed twice: {list(seeds)}.")
+    for record in records:
+        missing = [metric for metric in metrics if metric not in record["metrics"]]
+        if missing:
+            raise InputError(
+                f"The record of {name!r} on {set_name!r}, seed {record['seed']}, lacks the metric {missing[0]!r}; "
+                f"it has {', '.join(record['metrics'])}."
+            )
+    return Row(
+        set_name,
+        name,
+        seeds,
+        {metric: _spread([record["metrics"][metric] for record in records]) for metric in metrics},
+    )
+
+
+def _spread(given: list[float | None]) -> Spread:
+    values = tuple(math.nan if value is None else float(value) for value in given)
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return Spread(values, float(np.mean(values)), sd)

@@ -1,0 +1,86 @@
+"""A run is a folder with all that is needed to repeat it, go on with it, and use it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmmc.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of a run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The whole recipe, YAML."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State at the end of the last finished epoch, for resuming."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def metrics(self) -> Path:
+        """JSON lines: losses every few iterations, AP of each evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and machine, JSON."""
+        return self.path / "environment.json"
+
+    @property
+    def repairs(self) -> Path:
+        """Boxes that were dropped or clipped, JSON lines."""
+        return self.path / "repairs.jsonl"
+
+    @property
+    def record(self) -> Path:
+        """The run in one JSON line, for tables."""
+        return self.path / "record.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "pictures"
+
+    def weights(self, which: str) -> Path:
+        """Weights `best` or `last`."""
+        return self.path / f"{which}.safetensors"
+
+    def require_free(self) -> None:
+        """Raise `InputError` if something is there already."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            what = "another run" if self.recipe.exists() else "something else"
+            raise InputError(
+                f"{self.path} holds {what}. Name a new folder, or go on with a run by --resume {self.path}."
+            )
+
+    @contextmanager
+    def creating(self, first_process: bool) -> Iterator[None]:
+        """Make the folder; remove it again if what happens inside is refused."""
+        if first_process:
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        except InputError:
+            if first_process:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def require(self) -> None:
+        """Raise `InputError` unless the folder holds a run."""
+        if not self.recipe.is_file():
+            raise InputError(f"{self.path} holds no run: there is no {self.recipe.name} in it.")

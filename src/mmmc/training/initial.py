@@ -1,0 +1,101 @@
+"""Weights to begin with: from torchvision's FCOS, or from a run of ours with other classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
+
+from mmmc.checkpoint import load_tensors, load_weights
+from mmmc.data.sets import Categories
+from mmmc.errors import InputError
+from mmmc.model import Detector
+from mmmc.model.torchvision_fcos import from_torchvision
+
+CLASS_TENSORS = ("head.class_logits.weight", "head.class_logits.bias")
+"""Tensors with one row for each class."""
+
+COCO_NAMES = tuple(FCOS_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
+"""torchvision's class layer has a row for each COCO id from 0 to 90."""
+
+BOX_BIAS = "head.box_distances.bias"
+
+
+@dataclass(frozen=True)
+class InitReport:
+    """What became of the file's tensors.
+
+    Attributes:
+        source: the file.
+        taken: tensors that were taken as they are.
+        shifted: tensors that were taken with a change.
+        classes: classes whose rows were found by name.
+        left: tensors of the model that keep their random start.
+    """
+
+    source: Path
+    taken: tuple[str, ...]
+    shifted: tuple[str, ...]
+    classes: tuple[str, ...]
+    left: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.source}: {len(self.taken)} tensors taken"]
+        if self.shifted:
+            lines.append(f"shifted by half a stride, because points lie at cell centres here: {', '.join(self.shifted)}")
+        if self.classes:
+            lines.append(f"rows of the class layer taken by name: {', '.join(self.classes)}")
+        if self.left:
+            lines.append(f"left as initialised: {', '.join(self.left)}")
+        return "; ".join(lines) + "."
+
+
+def initialize(detector: Detector, path: Path, categories: Categories) -> InitReport:
+    """Copy the tensors that fit, class rows by the names of the classes, and say which.
+
+    torchvision's points lie at `i · stride`, ours half a stride further right and down. For the same boxes its
+    distances in strides `left top right bottom` change by `+½ +½ −½ −½`, which its bias takes.
+
+    Raises:
+        InputError: the file is neither, or its trunk or head is of another kind.
+    """
+    file = path / "best.safetensors" if path.is_dir() else path
+    shifted: tuple[str, ...] = ()
+    if file.suffix == ".safetensors":
+        weights = load_weights(file)
+        theirs, names = dict(weights.state), weights.categories.names
+    else:
+        theirs, names = from_torchvision(load_tensors(file)), COCO_NAMES
+        theirs[BOX_BIAS] = theirs[BOX_BIAS] + torch.tensor([0.5, 0.5, -0.5, -0.5])
+        shifted = (BOX_BIAS,)
+    ours = detector.state_dict()
+    wrong = [
+        name
+        for name, value in ours.items()
+        if name not in CLASS_TENSORS and (name not in theirs or theirs[name].shape != value.shape)
+    ]
+    if wrong:
+        raise InputError(f"{file} does not fit this model: {wrong[0]} is missing there or has another shape.")
+    known = [name for name in categories.names if name in names]
+    for tensor in CLASS_TENSORS:
+        theirs[tensor] = _rows(ours[tensor], theirs, tensor, categories.names, names)
+    detector.load_state_dict({name: theirs[name] for name in ours})
+    missing = [f"class {name!r}" for name in categories.names if name not in names]
+    taken = tuple(name for name in ours if name not in CLASS_TENSORS and name not in shifted)
+    return InitReport(file, taken, shifted, tuple(known), tuple(missing))
+
+
+def _rows(
+    own: Tensor, theirs: Mapping[str, Tensor], tensor: str, ours_names: tuple[str, ...], names: tuple[str, ...]
+) -> Tensor:
+    if tensor not in theirs or theirs[tensor].shape[1:] != own.shape[1:] or len(theirs[tensor]) != len(names):
+        raise InputError(f"{tensor} of the file does not fit this model and the names of its {len(names)} classes.")
+    rows = own.clone()
+    for index, name in enumerate(ours_names):
+        if name in names:
+            rows[index] = theirs[tensor][names.index(name)].to(rows)
+    return rows

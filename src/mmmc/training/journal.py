@@ -1,0 +1,157 @@
+"""What a run says of itself: a bar for people, JSON lines for programs, and loggers that were asked for."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mmmc.files import write_atomically
+from mmmc.training.step import StepResult
+
+Row = dict[str, Any]
+
+
+class Journal:
+    """Collects steps and writes a line every few of them; only the first process writes and shows.
+
+    Args:
+        fabric: for sums over processes, and its loggers.
+        path: the JSON lines file.
+        total: optimiser steps of the run.
+        log_every: steps of a line.
+        console: where the bar is shown; quiet if None.
+    """
+
+    def __init__(self, fabric: Fabric, path: Path, total: int, log_every: int, console: Console | None) -> None:
+        self.fabric = fabric
+        self.path = path
+        self.log_every = log_every
+        self.console = console if fabric.is_global_zero else None
+        self._waiting: list[StepResult] = []
+        self._since = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[message]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=self.console is None,
+        )
+        self._task = self._progress.add_task("train", total=total, epoch=0, message="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, epoch: int, step: int) -> None:
+        """An epoch begins; `step` optimiser steps were taken before."""
+        self._waiting = []
+        self._since = time.perf_counter()
+        self._progress.update(self._task, completed=step, epoch=epoch + 1)
+
+    def step(self, epoch: int, step: int, lr: float, pictures: int, result: StepResult, *, last: bool) -> None:
+        """A step was taken; every `log_every` of them, and at an epoch's end, they become a line.
+
+        Raises:
+            FloatingPointError: a loss was not finite; names the first such step, its terms and pictures.
+        """
+        self._waiting.append(result)
+        if len(self._waiting) == self.log_every or last:
+            row = self._collect(epoch, step, lr, pictures)
+            self._waiting = []
+            self._since = time.perf_counter()
+            self.write(row)
+            self._progress.update(self._task, message=_summary(row))
+        self._progress.update(self._task, completed=step)
+
+    def write(self, row: Row) -> None:
+        """Append a line, and hand its numbers to the loggers."""
+        if not self.fabric.is_global_zero:
+            return
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        numbers = {
+            f"{row['kind']}/{name}": value
+            for name, value in row.items()
+            if isinstance(value, float) and math.isfinite(value)
+        }
+        self.fabric.log_dict(numbers, step=row["step"])
+
+    def say(self, message: str) -> None:
+        """A sentence above the bar."""
+        if self.console is not None:
+            self.console.print(message, highlight=False)
+
+    def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
+        names = list(self._waiting[0].losses)
+        values = torch.stack(
+            [torch.stack([*result.losses.values(), result.positives.double()]) for result in self._waiting]
+        ).double()
+        objects = values.new_tensor([[float(result.objects)] for result in self._waiting])
+        # One reduction and one copy to the host for all steps of the line.
+        mean = self.fabric.all_reduce(torch.cat([values, objects], dim=1), reduce_op="mean")
+        assert isinstance(mean, torch.Tensor)
+        rows = mean.tolist()
+        for offset, numbers in enumerate(rows):
+            bad = [name for name, value in zip(names, numbers, strict=False) if not math.isfinite(value)]
+            if bad:
+                at = step - len(rows) + 1 + offset
+                raise FloatingPointError(
+                    f"The {' and '.join(bad)} loss was not finite at iteration {at}, epoch {epoch + 1}. Pictures of "
+                    f"this process: {self._waiting[offset].image_ids}. A lower optimizer.lr, a longer "
+                    "optimizer.warmup or optimizer.clip usually helps; then look at the boxes of these pictures."
+                )
+        terms = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        positives, count = sum(row[-2] for row in rows), sum(row[-1] for row in rows)
+        seconds = time.perf_counter() - self._since
+        return {
+            "kind": "train",
+            "epoch": epoch,
+            "step": step,
+            "loss": sum(terms[: len(names)]),
+            **{f"loss/{name}": term for name, term in zip(names, terms, strict=False)},
+            "lr": lr,
+            "positives_per_object": positives / max(count, 1),
+            "images_per_second": pictures * len(rows) / max(seconds, 1e-9),
+            "seconds": seconds,
+        }
+
+
+def keep_epochs(path: Path, epochs: int) -> None:
+    """Cut lines of epochs that were begun and not finished, before a run goes on."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A line that was cut in the middle by a kill belongs to an epoch that was not finished.
+        kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["epoch"] < epochs]
+        write_atomically(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """All lines of a metrics file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _summary(row: Mapping[str, Any]) -> str:
+    terms = " ".join(f"{name[5:]} {value:.3f}" for name, value in row.items() if name.startswith("loss/"))
+    return (
+        f"loss {row['loss']:.3f} ({terms}) · {row['positives_per_object']:.1f} points an object · "
+        f"{row['images_per_second']:.1f} pictures/s"
+    )

@@ -1,0 +1,331 @@
+"""Training, from top to bottom: build, then for each epoch predict, assign, criterion, backward, step; evaluate, save."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch import nn
+
+from mmmc.checkpoint import Weights, load_checkpoint, load_state, save_checkpoint, save_weights
+from mmmc.data.coco import CocoSet
+from mmmc.data.loading import EvalLoader, TrainLoader
+from mmmc.errors import InputError
+from mmmc.evaluate import Scores, score, to_results
+from mmmc.files import write_atomically
+from mmmc.model import Detector
+from mmmc.predictor import detect
+from mmmc.recipe import Recipe, from_dict, to_yaml
+from mmmc.training.environment import environment
+from mmmc.training.folder import RunFolder
+from mmmc.training.initial import initialize
+from mmmc.training.journal import Journal, keep_epochs
+from mmmc.training.loggers import build_loggers
+from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr
+from mmmc.training.record import write_record
+from mmmc.training.sets import open_sets, write_repairs
+from mmmc.training.step import backward_step
+from mmmc.training.timing import iterations_within
+
+
+@dataclass
+class Progress:
+    """How far a run has come; what a checkpoint holds besides tensors."""
+
+    epoch: int = 0
+    step: int = 0
+    best: float = -1.0
+    since_best: int = 0
+    seconds: float = 0.0
+
+
+def train(
+    recipe: Recipe | None,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    init: str | Path | None = None,
+    time_budget: float | None = None,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    nodes: int = 1,
+    quiet: bool = False,
+) -> Scores:
+    """Train a detector and leave a run folder.
+
+    Args:
+        recipe: what to do; with `resume` it is read from the folder, and None is expected.
+        out: the run folder. It must not hold anything, unless `resume`.
+        resume: go on after the last finished epoch. The result equals, bit for bit, that of a run never interrupted
+            on the same machine with the same number of threads.
+        init: weights to begin with: a run folder or weights file of ours, or torchvision's FCOS trained on COCO.
+        time_budget: seconds. A few steps are timed and the number of iterations is chosen so that training,
+            with its evaluations, fits; the schedule of the learning rate shrinks with it.
+        accelerator: `cpu`, `cuda`, or `auto`.
+        devices: how many of them on each node.
+        nodes: machines that work together.
+        quiet: no progress bar.
+
+    Returns:
+        The scores of the last epoch's (averaged) weights.
+
+    Raises:
+        InputError: anything in recipe, data or folder that cannot be used.
+        FloatingPointError: a loss was not finite; names the term and the pictures.
+    """
+    folder = RunFolder(Path(out))
+    recipe = _resumed_recipe(folder) if resume else recipe
+    if recipe is None:
+        raise InputError("A new run needs a recipe.")
+    if not resume:
+        folder.require_free()
+    train_set, val_set = open_sets(recipe.data)
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        precision=recipe.train.precision,
+        loggers=build_loggers(recipe.train.loggers, folder.path),
+    )
+    # With several processes the others begin here, after the same checks.
+    fabric.launch()
+    if resume:
+        return _Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
+    with folder.creating(fabric.is_global_zero):
+        run = _Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
+    return run()
+
+
+class _Run:
+    """The parts of a run, built in order, and the loop over them."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        recipe: Recipe,
+        folder: RunFolder,
+        train_set: CocoSet,
+        val_set: CocoSet,
+        init: str | Path | None,
+        resume: bool,
+        time_budget: float | None,
+        quiet: bool,
+    ) -> None:
+        config = recipe.train
+        console = None if quiet else Console(stderr=True)
+        # Everything random before the first step is drawn here: the new layers of the detector.
+        torch.manual_seed(config.seed)
+        detector = Detector(recipe.model, len(train_set.categories), load_backbone=not resume)
+        if init is not None and not resume:
+            report = initialize(detector, Path(init), train_set.categories)
+            if console and fabric.is_global_zero:
+                console.print(str(report), highlight=False)
+        # Convolutions on a CPU and on a GPU's tensor cores are faster with channels last.
+        detector = detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        options: dict[str, Any] = {
+            "pad_value": detector.backbone.normalize.padding,
+            "workers": config.workers,
+            "rank": fabric.global_rank,
+            "world": fabric.world_size,
+            "pin_memory": fabric.device.type == "cuda",
+        }
+        self.loader = TrainLoader(
+            train_set,
+            recipe.augmentation,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            micro=config.accumulate,
+            **options,
+        )
+        share = max(1, config.batch_size // (fabric.world_size * config.accumulate))
+        self.val_loader = EvalLoader(val_set, recipe.resize, batch_size=share, **options)
+        self.val_set, self.fabric, self.folder = val_set, fabric, folder
+        self.categories = train_set.categories
+        # Not `fabric.setup`: its wrapper would open every output to convert it, and refuses a frozen dataclass.
+        detector = fabric.to_device(fabric.strategy.precision.convert_module(detector))
+        self.model = fabric.strategy.setup_module(detector)
+        self.optimizer = build_optimizer(detector, recipe.optimizer, config.batch_size)
+        self.progress = Progress()
+        if time_budget is not None and not resume:
+            iterations = iterations_within(
+                time_budget,
+                fabric,
+                detector,
+                recipe,
+                islice(self.loader.epoch(0), 8),
+                steps_per_epoch=self.loader.steps_per_epoch,
+                val_pictures=len(val_set),
+            )
+            recipe = replace(recipe, train=replace(config, iterations=iterations))
+        self.deadline = None if time_budget is None else time.perf_counter() + time_budget
+        self.recipe = recipe
+        self.detector = detector
+        self.ema = EMA(detector, recipe.train.ema) if recipe.train.ema is not None else None
+        self.total = recipe.train.iterations or recipe.train.epochs * self.loader.steps_per_epoch
+        self.journal = Journal(fabric, folder.metrics, self.total, config.log_every, console)
+        if resume:
+            self._resume()
+        else:
+            self._describe(train_set, val_set)
+            self._save_checkpoint(finished=False)
+
+    def __call__(self) -> Scores:
+        epochs = math.ceil(self.total / self.loader.steps_per_epoch)
+        scores: Scores | None = None
+        with self.journal:
+            while self.progress.epoch < epochs:
+                epoch, began = self.progress.epoch, time.perf_counter()
+                self._train_epoch(epoch)
+                self.progress.epoch += 1
+                out_of_time = self.deadline is not None and time.perf_counter() > self.deadline
+                every = self.recipe.train.evaluate_every
+                last = self.progress.epoch == epochs or out_of_time
+                if last or (every and self.progress.epoch % every == 0):
+                    scores = self._evaluate(epoch)
+                    last = last or self._stalled()
+                self.progress.seconds += time.perf_counter() - began
+                self._save(scores if last else None)
+                if last:
+                    break
+        return scores if scores is not None else self._evaluate(epochs - 1)
+
+    def _train_epoch(self, epoch: int) -> None:
+        self.journal.begin(epoch, self.progress.step)
+        self.model.train()
+        remaining = self.total - self.progress.step
+        steps = min(self.loader.steps_per_epoch, remaining)
+        for index, parts in enumerate(islice(self.loader.epoch(epoch), steps)):
+            set_lr(self.optimizer, lr_factor(self.progress.step, self.total, self.recipe.optimizer))
+            parts = [batch.to(self.fabric.device) for batch in parts]
+            self.optimizer.zero_grad()
+            result = backward_step(self.fabric, self.model, parts, self.recipe)
+            if self.recipe.optimizer.clip is not None:
+                nn.utils.clip_grad_norm_(self.detector.parameters(), self.recipe.optimizer.clip)
+            self.optimizer.step()
+            if self.ema is not None:
+                self.ema.update(self.detector)
+            self.progress.step += 1
+            self.journal.step(
+                epoch,
+                self.progress.step,
+                self.optimizer.param_groups[0]["lr"],
+                self.recipe.train.batch_size,
+                result,
+                last=index == steps - 1,
+            )
+
+    @property
+    def _scored(self) -> nn.Module:
+        """The weights that are scored and saved: averaged, if they are averaged."""
+        return self.ema.model if self.ema is not None else self.detector
+
+    def _evaluate(self, epoch: int) -> Scores:
+        model = self._scored.eval()
+        began = time.perf_counter()
+        found = [
+            detection
+            for batch in self.val_loader
+            for detection in detect(
+                model, batch, self.recipe.postprocess, self.fabric.device, self.fabric.autocast()
+            )
+        ]
+        results = to_results(found, self.categories.ids)
+        if self.fabric.world_size > 1:
+            gathered: list[Any] = [None] * self.fabric.world_size
+            torch.distributed.all_gather_object(gathered, results)
+            # By picture, so that the order does not depend on the number of processes.
+            results = sorted((row for part in gathered for row in part), key=lambda row: row["image_id"])
+        scores = score(self.val_set.to_coco(), results)
+        numbers = {name: value for name, value in scores.numbers().items() if value is not None}
+        self.journal.write(
+            {
+                "kind": "val",
+                "epoch": epoch,
+                "step": self.progress.step,
+                **numbers,
+                "seconds": time.perf_counter() - began,
+            }
+        )
+        self.journal.say(
+            f"epoch {epoch + 1}: AP {100 * scores.AP:.1f}  AP50 {100 * scores.AP50:.1f}  AP75 {100 * scores.AP75:.1f}"
+        )
+        # Without any object to score AP is not a number, and no epoch is better than another.
+        ap = 0.0 if math.isnan(scores.AP) else scores.AP
+        if ap > self.progress.best:
+            self.progress.best, self.progress.since_best = ap, 0
+            self._save_weights("best")
+        else:
+            self.progress.since_best += 1
+        return scores
+
+    def _stalled(self) -> bool:
+        patience = self.recipe.train.early_stop
+        if patience is None or self.progress.since_best < patience:
+            return False
+        self.journal.say(f"No better AP in {patience} evaluations: the run ends here (train.early_stop).")
+        return True
+
+    def _save_weights(self, which: str) -> None:
+        if self.fabric.is_global_zero:
+            weights = Weights(self._scored.state_dict(), self.recipe, self.categories)
+            save_weights(self.folder.weights(which), weights)
+
+    def _save(self, final: Scores | None) -> None:
+        """Weights first, then the checkpoint: a kill in between repeats the epoch and writes the same weights again."""
+        self._save_weights("last")
+        if final is not None and self.fabric.is_global_zero:
+            write_record(self.folder, self.recipe, self.val_set, final, self.progress.step, self.progress.seconds)
+        self._save_checkpoint(finished=final is not None)
+
+    def _save_checkpoint(self, *, finished: bool) -> None:
+        if self.fabric.is_global_zero:
+            content = {
+                "model": self.detector.state_dict(),
+                "ema": self.ema.state_dict() if self.ema is not None else None,
+                "optimizer": self.optimizer.state_dict(),
+                "progress": asdict(self.progress),
+                "categories": self.categories.to_dict(),
+                "finished": finished,
+            }
+            save_checkpoint(self.folder.checkpoint, content)
+        self.fabric.barrier()
+
+    def _resume(self) -> None:
+        state = load_checkpoint(self.folder.checkpoint)
+        if state["categories"] != self.categories.to_dict():
+            raise InputError(f"{self.folder.path}: the data has other categories than when the run began.")
+        if state["finished"]:
+            raise InputError(f"{self.folder.path} is finished; there is nothing to resume.")
+        load_state(self.detector, state["model"], self.folder.checkpoint)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.progress = Progress(**state["progress"])
+        if self.fabric.is_global_zero:
+            keep_epochs(self.folder.metrics, self.progress.epoch)
+        self.fabric.barrier()
+
+    def _describe(self, train_set: CocoSet, val_set: CocoSet) -> None:
+        recipe, env = to_yaml(self.recipe), json.dumps(environment(), indent=2)
+        if not self.fabric.is_global_zero:
+            return
+        write_atomically(self.folder.recipe, lambda temporary: temporary.write_text(recipe, encoding="utf-8"))
+        write_atomically(self.folder.environment, lambda temporary: temporary.write_text(env + "\n", encoding="utf-8"))
+        repairs = train_set.repairs + val_set.repairs
+        if repairs:
+            write_repairs(self.folder.repairs, repairs)
+            self.journal.say(f"{len(repairs)} boxes were dropped or clipped: {self.folder.repairs}")
+
+
+def _resumed_recipe(folder: RunFolder) -> Recipe:
+    folder.require()
+    return from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8")), source=str(folder.recipe))

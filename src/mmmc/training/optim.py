@@ -1,0 +1,92 @@
+"""Optimiser, learning rate and averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mmmc.recipe import OptimizerConfig
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig, batch_size: int) -> torch.optim.Optimizer:
+    """SGD or AdamW over weights, scales of normalisation, and biases, each with their rate and decay.
+
+    The learning rate is scaled from `lr_batch` to the batch, linearly for SGD (Goyal et al. 2017) and by the square
+    root for AdamW. Each group keeps its own as `base_lr`.
+    """
+    groups: dict[str, list[nn.Parameter]] = {"weight": [], "norm": [], "bias": []}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            # A bias is called so; what else has one axis scales: GroupNorm, BatchNorm, the head's factor per level.
+            kind = "bias" if name.endswith("bias") else "weight" if parameter.ndim > 1 else "norm"
+            groups[kind].append(parameter)
+    ratio = batch_size / config.lr_batch
+    lr = config.lr * (ratio if config.kind == "sgd" else math.sqrt(ratio))
+    settings = {
+        "weight": (lr, config.weight_decay),
+        "norm": (lr, config.norm_decay),
+        "bias": (lr * config.bias_lr, config.bias_decay),
+    }
+    parameters = [
+        {"params": members, "lr": settings[kind][0], "weight_decay": settings[kind][1], "base_lr": settings[kind][0]}
+        for kind, members in groups.items()
+        if members
+    ]
+    if config.kind == "sgd":
+        return torch.optim.SGD(parameters, momentum=config.momentum)
+    return torch.optim.AdamW(parameters)
+
+
+def lr_factor(step: int, total: int, config: OptimizerConfig) -> float:
+    """What the learning rate is multiplied by at iteration `step`, counted from 0, of `total`."""
+    if config.schedule == "step":
+        factor = config.gamma ** sum(step >= round(share * total) for share in config.steps)
+    else:
+        factor = 0.5 * (1 + math.cos(math.pi * step / total))
+    warmup = min(config.warmup, total // 10)
+    if step < warmup:
+        share = step / warmup if config.warmup_kind == "linear" else 0.0
+        factor *= config.warmup_factor + (1 - config.warmup_factor) * share
+    return factor
+
+
+def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give every group its own rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+
+
+class EMA:
+    """Exponential moving average of a model's parameters; buffers are copied.
+
+    The decay is `min(decay, (1 + n) / (10 + n))` at the n-th update, so that the start is soon forgotten.
+    `n` is a Python number: torch's `AveragedModel` keeps it on the device and waits for it at every step.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move towards the present parameters of `model`."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        averaged, current = list(self.model.parameters()), [p.detach() for p in model.parameters()]
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+        for mean, now in zip(self.model.buffers(), model.buffers(), strict=True):
+            mean.copy_(now)
+
+    def state_dict(self) -> dict[str, Tensor | int | Mapping[str, Tensor]]:
+        """All that `load_state_dict` needs to go on exactly."""
+        return {"model": self.model.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on from `state_dict`."""
+        self.model.load_state_dict(state["model"])  # type: ignore[arg-type]
+        self.updates = int(state["updates"])  # type: ignore[call-overload]

@@ -1,0 +1,103 @@
+"""One optimiser step: predict, assign, criterion, divide, backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmmc.assign import ignore_crowds
+from mmmc.losses import Losses
+from mmmc.recipe import Recipe
+from mmmc.structures import Batch
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step leaves for the log: tensors on the device, so that nobody waits for them.
+
+    Attributes:
+        losses: this process's share of each divided loss, times the number of processes: their mean is the loss.
+        positives: positive points of this process.
+        objects: objects of this process.
+        image_ids: its pictures.
+    """
+
+    losses: dict[str, Tensor]
+    positives: Tensor
+    objects: int
+    image_ids: list[int]
+
+
+def training_losses(fabric: Fabric, model: nn.Module, batch: Batch, recipe: Recipe) -> tuple[Losses, Tensor]:
+    """Losses of a batch and the number of its positive points."""
+    with fabric.autocast():
+        points, prediction = model(batch.images)
+    assignment = recipe.assigner(points, prediction, batch.targets)
+    assignment = ignore_crowds(points, assignment, batch.targets)
+    return recipe.criterion(points, prediction, batch.targets, assignment), assignment.positive.sum()
+
+
+def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], recipe: Recipe) -> StepResult:
+    """Gradients of one optimiser step, exact however many processes and parts the batch is cut into.
+
+    Each term is divided by its norm over all processes and parts. With several parts these norms are learned first,
+    by predicting without gradient, since all parts must be divided by the same number.
+    """
+    divisors: dict[str, Tensor] | None = None
+    if len(parts) > 1:
+        with torch.no_grad(), fixed_statistics(model):
+            first = [training_losses(fabric, model, batch, recipe)[0] for batch in parts]
+        divisors = step_divisors(fabric, first)
+    shares: list[dict[str, Tensor]] = []
+    positives: list[Tensor] = []
+    for index, batch in enumerate(parts):
+        with gradients_kept_back(model, index < len(parts) - 1):
+            losses, positive = training_losses(fabric, model, batch, recipe)
+            divisors = divisors or step_divisors(fabric, [losses])
+            losses.total(divisors).backward()  # type: ignore[no-untyped-call]
+        shares.append({name: loss.detach() for name, loss in losses.divided(divisors).items()})
+        positives.append(positive)
+    return StepResult(
+        losses={name: torch.stack([share[name] for share in shares]).sum() for name in shares[0]},
+        positives=torch.stack(positives).sum(),
+        objects=sum(len(target.boxes) for batch in parts for target in batch.targets),
+        image_ids=[target.image_id for batch in parts for target in batch.targets],
+    )
+
+
+def step_divisors(fabric: Fabric, parts: Sequence[Losses]) -> dict[str, Tensor]:
+    """What each term's sum is divided by: its norm over all parts and processes, over the number of processes.
+
+    The last because averaging gradients over processes divides by that number once more.
+    """
+    terms = parts[0].terms
+    norms = torch.stack([torch.stack([losses[name].norm for losses in parts]).sum() for name in terms])
+    floors = torch.tensor([term.floor for term in terms.values()], dtype=norms.dtype, device=norms.device)
+    total = fabric.all_reduce(norms.detach(), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return dict(zip(terms, (total.maximum(floors) / fabric.world_size).unbind(), strict=True))
+
+
+def gradients_kept_back(model: nn.Module, keep: bool) -> AbstractContextManager[None]:
+    """While `keep`, gradients stay with this process; they are averaged over processes once, with the last part."""
+    return model.no_sync() if keep and isinstance(model, DistributedDataParallel) else nullcontext()
+
+
+@contextmanager
+def fixed_statistics(model: nn.Module) -> Iterator[None]:
+    """Keep a prediction in training mode from moving BatchNorm's running statistics."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    tracked = [norm.track_running_stats for norm in norms]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm, value in zip(norms, tracked, strict=True):
+            norm.track_running_stats = value
