@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import generalized_box_iou_loss
+
+EPSILON = 1e-7
+"""Least area in square pixels that anything is divided by."""
 
 
 def area(boxes: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
@@ -16,16 +18,24 @@ def area(boxes: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
 
 def paired_iou(first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
     """Intersection over union of each box with its partner, in 0..1; 0 where both are without area."""
-    x1, y1 = (first[..., :2].maximum(second[..., :2])).unbind(-1)
-    x2, y2 = (first[..., 2:].minimum(second[..., 2:])).unbind(-1)
-    intersection = (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
-    union = area(first) + area(second) - intersection
-    return intersection / union.clamp(min=1e-7)
+    intersection, union = _intersection_and_union(first, second)
+    return intersection / union.clamp(min=EPSILON)
 
 
 def paired_giou(first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 4"]) -> Float[Tensor, "*shape"]:
-    """Generalised IoU of each box with its partner, in -1..1 (Rezatofighi et al. 2019)."""
-    return 1 - generalized_box_iou_loss(first, second)
+    """Generalised IoU of each box with its partner, in -1..1 (Rezatofighi et al. 2019); 0 where both are a point."""
+    # torchvision's loss of this name selects by a mask, for which the host must wait for the device.
+    intersection, union = _intersection_and_union(first, second)
+    corner, opposite = first[..., :2].minimum(second[..., :2]), first[..., 2:].maximum(second[..., 2:])
+    enclosing = (opposite - corner).prod(dim=-1)
+    return intersection / union.clamp(min=EPSILON) - (enclosing - union) / enclosing.clamp(min=EPSILON)
+
+
+def _intersection_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    corner, opposite = first[..., :2].maximum(second[..., :2]), first[..., 2:].minimum(second[..., 2:])
+    width, height = (opposite - corner).clamp(min=0).unbind(-1)
+    intersection = width * height
+    return intersection, area(first) + area(second) - intersection
 
 
 def distances(xy: Float[Tensor, "*#shape 2"], boxes: Float[Tensor, "*#shape 4"]) -> Float[Tensor, "*#shape 4"]:

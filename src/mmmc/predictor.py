@@ -140,3 +140,8 @@ def detect(
     with autocast or nullcontext():
         points, prediction = detector(batch.images)
     return [found.to(torch.device("cpu")) for found in postprocess(points, prediction, batch.targets)]
+
+
+def load(path: str | Path, *, weights: str = "best", device: str | torch.device = "cpu") -> Predictor:
+    """The predictor of a run folder or weights file; see `Predictor.load`."""
+    return Predictor.load(path, weights=weights, device=device)

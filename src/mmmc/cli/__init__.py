@@ -1,1 +1,60 @@
+"""The command `mmmc`: verbs that call the functions of the package, nothing else."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mmmc.errors import InputError, did_you_mean
+
+VERBS = {
+    "train": "train a detector on labelled pictures",
+    "eval": "score a trained detector with COCO's measure",
+    "predict": "find objects in pictures, folders, globs",
+    "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
+    "data": "make the embedded set",
+    "recipes": "list the recipes, or print one",
+    "study": "collect records of runs, and make tables of them",
+}
+"""Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""
+
+STATUS_INPUT = 2
+STATUS_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if given[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"mmmc {version('mmmc')}")
+        return 0
+    try:
+        if given[0] not in VERBS:
+            raise InputError(f"There is no command {given[0]!r}.{did_you_mean(given[0], VERBS)}")
+        import_module(f"mmmc.cli.{given[0]}").run(given[1:])
+    except (InputError, FloatingPointError) as error:
+        print(f"mmmc: {error}", file=sys.stderr)
+        return STATUS_INPUT
+    except KeyboardInterrupt:
+        print("mmmc: interrupted.", file=sys.stderr)
+        return STATUS_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does.
+        sys.stderr.close()
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {sentence}" for verb, sentence in VERBS.items())
+    return (
+        "usage: mmmc COMMAND …\n\n"
+        "One-stage, anchor-free object detection: train, compare label assigners, see where labels land.\n\n"
+        f"{verbs}\n\n`mmmc COMMAND --help` tells more. `mmmc --version` prints the version."
+    )

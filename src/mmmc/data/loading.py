@@ -12,6 +12,8 @@ uses workers needs `if __name__ == "__main__":` around what it runs.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -276,6 +278,7 @@ class _Batches:
             persistent_workers=workers > 0,
             pin_memory=pin_memory,
             multiprocessing_context=_worker_context() if workers else None,
+            worker_init_fn=_end_with_main_process if workers else None,
             generator=torch.Generator(),  # or it would draw a number from the global one
         )
 
@@ -283,7 +286,10 @@ class _Batches:
         self._plan[:] = plan
         for batch in self._loader:
             if isinstance(batch, InputError):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    del batch  # its traceback holds this frame: a cycle, in which workers take seconds to end
             yield batch
 
 
@@ -293,3 +299,18 @@ def _worker_context() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def _end_with_main_process(_worker: int) -> None:
+    """Let a worker end when the main process is gone, even killed.
+
+    PyTorch's own watchdog looks at the fork server, which in turn lives until its last worker has ended.
+    """
+
+    def wait() -> None:
+        main_process = multiprocessing.parent_process()
+        assert main_process is not None
+        main_process.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
@@ -38,7 +38,7 @@ class Categories:
         return {"names": list(self.names), "ids": list(self.ids)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, list[Any]]) -> Self:
+    def from_dict(cls, values: dict[str, list[Any]]) -> Categories:
         """The categories that `to_dict` was called on."""
         return cls(tuple(values["names"]), tuple(values["ids"]))
 
@@ -207,7 +207,7 @@ class CocoSet:
         """A COCO dictionary to score against: ids, boxes and areas as in the file.
 
         Bad boxes are in it, as objects that nobody can find; only boxes that are not four finite numbers are left
-        out, because COCO's matching counts a NaN as a hit.
+        out, because pycocotools takes NaN for a hit.
         """
         finite = np.flatnonzero(self.faults != Fault.NOT_FINITE)
         columns = {

@@ -30,8 +30,8 @@ class Resize:
         long: … unless the longer side would then exceed this many; it becomes `long` instead.
     """
 
-    short: int
-    long: int
+    short: int = 800
+    long: int = 1333
 
     def __post_init__(self) -> None:
         _require(self.short >= 1, self, "short", "at least 1")

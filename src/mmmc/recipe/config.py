@@ -161,7 +161,7 @@ class Recipe:
     assigner: Assigner = field(default_factory=FCOS)
     criterion: Criterion = field(default_factory=DenseCriterion)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    resize: Resize = field(default_factory=lambda: Resize(800, 1333))
+    resize: Resize = field(default_factory=Resize)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     postprocess: Postprocess = field(default_factory=Postprocess)

@@ -27,11 +27,30 @@ def recipe_names() -> list[str]:
     return sorted(p.name[:-5] for p in SHIPPED.iterdir() if p.name.endswith(".yaml"))
 
 
-def recipe_parser(**options: Any) -> ArgumentParser:
-    """A parser with one typed flag for each field of a recipe."""
-    parser = ArgumentParser(exit_on_error=False, **options)
+def add_recipe(parser: ArgumentParser) -> None:
+    """Give a parser one typed flag for each field of a recipe."""
     parser.add_class_arguments(Recipe, fail_untyped=True)
+
+
+def recipe_parser() -> ArgumentParser:
+    """A parser with one typed flag for each field of a recipe."""
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    add_recipe(parser)
     return parser
+
+
+def set_recipe(parser: ArgumentParser, name: str | Path) -> None:
+    """Make a recipe's values the defaults of a `recipe_parser`.
+
+    Raises:
+        InputError: as `load_recipe`.
+    """
+    load_recipe(name)
+    for section, values in read_recipe(name).items():
+        if "class_path" in values:
+            parser.set_defaults({section: values})
+        else:
+            parser.set_defaults({f"{section}.{option}": value for option, value in values.items()})
 
 
 def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

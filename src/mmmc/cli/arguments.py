@@ -1,0 +1,104 @@
+"""What the verbs' parsers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from mmmc.data.coco import CocoSet, check_agreement, read_coco
+from mmmc.errors import InputError
+from mmmc.predictor import WEIGHTS, Predictor
+from mmmc.recipe.reading import explain
+from mmmc.training.sets import open_sets
+
+
+def verb_parser(verb: str, description: str, usage: str | None = None) -> ArgumentParser:
+    """An empty parser of a verb; flags are not abbreviated, so that a new one never changes what an old one means."""
+    return ArgumentParser(
+        prog=f"mmmc {verb}", description=description, usage=usage, exit_on_error=False, allow_abbrev=False
+    )
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Parse, with an unknown option as an `InputError` that names the nearest one."""
+    try:
+        return parser.parse_args(list(arguments))
+    except ArgumentError as error:
+        raise explain(error, parser, parser.prog) from error
+
+
+def add_run(parser: ArgumentParser) -> None:
+    """The arguments of a verb that uses a trained detector."""
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a .safetensors file of one")
+    parser.add_argument("--weights", choices=WEIGHTS, default="best", help="which of the folder's weights")
+    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
+
+
+def open_run(config: Namespace) -> Predictor:
+    """The predictor that `add_run`'s arguments name."""
+    return Predictor.load(config.run, weights=config.weights, device=device(config.device))
+
+
+def device(name: str) -> str:
+    """A device by its name; `auto` takes a GPU if there is one."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device is {name!r}, which cannot be used here: {str(error).splitlines()[0]}") from error
+    return name
+
+
+def add_set(parser: ArgumentParser) -> None:
+    """The arguments that name pictures to score, if not the run's own."""
+    parser.add_argument("--annotations", type=str | None, default=None, help="COCO JSON, instead of the run's own")
+    parser.add_argument("--images", type=str | None, default=None, help="folder of its pictures")
+
+
+def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:
+    """The set that `add_set`'s arguments name, with the categories of the detector, or the run's scored pictures."""
+    if config.annotations is None:
+        _, val_set = open_sets(predictor.recipe.data)
+        return _known(predictor, val_set)
+    folder = config.images or str(Path(config.annotations).parent)
+    data = predictor.recipe.data
+    given = read_coco(
+        config.annotations, folder, bad_boxes=data.bad_boxes, crowd=data.crowd, require_objects=require_objects
+    )
+    return _known(predictor, given)
+
+
+def _known(predictor: Predictor, pictures: CocoSet) -> CocoSet:
+    from dataclasses import replace
+
+    # Only the categories of this stand-in are read.
+    reference = replace(pictures, categories=predictor.categories, annotations=Path("the trained detector"))
+    return check_agreement(reference, pictures)
+
+
+def seconds(text: str) -> float:
+    """A duration such as `90s`, `20m`, `1.5h`.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
+    if match is None or float(match.group(1)) == 0:
+        raise InputError(f"--time is {text!r}; allowed: a number above 0 with s, m or h, such as 20m.")
+    return float(match.group(1)) * {"s": 1, "m": 60, "h": 3600}[match.group(2)]
+
+
+def count_or_auto(value: str) -> Any:
+    """A number of devices, or `auto`."""
+    if value == "auto":
+        return value
+    if not value.isdigit() or int(value) < 1:
+        raise InputError(f"--devices is {value!r}; allowed: auto, or a number of at least 1.")
+    return int(value)

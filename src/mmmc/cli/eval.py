@@ -1,0 +1,45 @@
+"""`mmmc eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
+from mmmc.data.loading import EvalLoader
+from mmmc.evaluate import score, tables, to_results, write_results
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Detect on a set; score what has ground truth, write COCO results."""
+    parser = verb_parser(
+        "eval",
+        "Score a detector with COCO's twelve numbers and a table per class. With --results also for a list of "
+        "pictures without annotations, such as test-dev: then the file is written and nothing is scored.",
+    )
+    add_run(parser)
+    add_set(parser)
+    parser.add_argument("--results", type=str | None, default=None, help="COCO results JSON to write")
+    parser.add_argument("--batch_size", type=int, default=8, help="pictures at once")
+    config = parse(parser, arguments)
+    predictor = open_run(config)
+    pictures = open_set(config, predictor, require_objects=config.results is None)
+    loader = EvalLoader(
+        pictures,
+        predictor.recipe.resize,
+        batch_size=config.batch_size,
+        pad_value=predictor.detector.backbone.normalize.padding,
+    )
+    progress = track(loader, "detecting", console=Console(stderr=True), transient=True)
+    found = [detections for batch in progress for detections in predictor.detect(batch)]
+    results = to_results(found, predictor.categories.ids)
+    console = Console()
+    if config.results is not None:
+        write_results(Path(config.results), results)
+        console.print(f"{len(results)} detections in {len(pictures)} pictures: {config.results}", highlight=False)
+    ground_truth = pictures.to_coco()
+    if ground_truth["annotations"]:
+        console.print(tables(score(ground_truth, results)))

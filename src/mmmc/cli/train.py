@@ -1,0 +1,63 @@
+"""`mmmc train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
+from mmmc.errors import InputError
+from mmmc.evaluate import tables
+from mmmc.gallery import draw_run
+from mmmc.recipe.reading import add_recipe, instantiate, recipe_names, set_recipe
+from mmmc.training import train
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Train, score the last epoch, draw."""
+    parser = verb_parser(
+        "train",
+        "Train a detector and leave a run folder: weights, metrics, scores, pictures, and all to repeat it.",
+        "mmmc train DATA [--recipe NAME] [--out RUN] [--time 20m] [--SECTION.OPTION VALUE …]\n"
+        "       mmmc train --resume RUN",
+    )
+    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder with annotations/ and pictures (data.path)")
+    parser.add_argument("--recipe", type=str, default="small", help=f"a .yaml file, or: {', '.join(recipe_names())}")
+    parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/RECIPE-DATA-SEED)")
+    parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")
+    parser.add_argument("--init", type=str | None, default=None, help="run, weights file, or torchvision's FCOS file")
+    parser.add_argument("--time", type=str | None, default=None, help="fit the training into 90s, 20m, 1.5h …")
+    parser.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--devices", type=str, default="auto", help="devices on each node")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
+    parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")
+    add_recipe(parser)
+    first = parse(parser, arguments)
+    options = {
+        "accelerator": first.accelerator,
+        "devices": count_or_auto(first.devices),
+        "nodes": first.nodes,
+        "quiet": first.quiet,
+    }
+    if first.resume is not None:
+        out = Path(first.resume)
+        scores = train(None, out, resume=True, **options)
+    else:
+        set_recipe(parser, first.recipe)
+        config = parse(parser, arguments)
+        recipe = instantiate(parser, config)
+        if config.folder is not None:
+            if recipe.data.path is not None:
+                raise InputError(f"The data is named twice: {config.folder} and data.path {recipe.data.path}.")
+            recipe = replace(recipe, data=replace(recipe.data, path=config.folder))
+        data = Path(recipe.data.path or recipe.data.train_annotations or "data").stem
+        out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
+        budget = seconds(config.time) if config.time else None
+        scores = train(recipe, out, init=config.init, time_budget=budget, **options)
+    console = Console()
+    console.print(tables(scores))
+    draw_run(out)
+    console.print(f"Weights, metrics and pictures: {out}", highlight=False)

@@ -1,0 +1,146 @@
+"""Pictures of a run: what it learned, where its labels land, and where each task finds its work hard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
+
+from mmmc import draw
+from mmmc.assign import FCOS, ignore_crowds
+from mmmc.criterion import DenseCriterion
+from mmmc.data.coco import CocoSet
+from mmmc.data.loading import collate, eval_sample
+from mmmc.data.pictures import read_picture
+from mmmc.files import write_atomically
+from mmmc.predictor import Predictor
+from mmmc.structures import Batch, Points, Prediction, Target
+from mmmc.training.folder import RunFolder
+from mmmc.training.journal import read_metrics
+from mmmc.training.sets import open_sets
+
+SHOWN = 6
+"""Pictures of a mosaic."""
+
+
+def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
+    """Draw a finished run into its folder of pictures.
+
+    Curves of training, the labels of its pictures, predictions beside the ground truth, positives per level and loss
+    maps of the scored picture with the most objects.
+
+    Returns:
+        The files.
+    """
+    folder = RunFolder(Path(path))
+    folder.require()
+    predictor = Predictor.load(path, weights="last", device=device)
+    train_set, val_set = open_sets(predictor.recipe.data)
+    counts = [len(val_set.objects(i).labels) for i in range(len(val_set))]
+    crowded = counts.index(max(counts))
+    # Evenly over the set, so that nobody chose them.
+    shown = sorted({round(k * (len(val_set) - 1) / (SHOWN - 1)) for k in range(SHOWN)})
+    images = {
+        "predictions": draw.mosaic([draw_comparison(predictor, val_set, i) for i in shown], 2, (320, 640)),
+    }
+    figures = {
+        "curves": draw.curves(read_metrics(folder.metrics)),
+        "objects": _label_map(train_set),
+        "labels": draw_labels(predictor, val_set, crowded),
+        "losses": draw_losses(predictor, val_set, crowded),
+    }
+    files = [save_image(image, folder.pictures / f"{name}.png") for name, image in images.items()]
+    return files + [save_figure(figure, folder.pictures / f"{name}.png") for name, figure in figures.items()]
+
+
+def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, threshold: float = 0.3) -> Tensor:
+    """Ground truth and predictions of a picture of a set, side by side, in the size of the file."""
+    batch = _batch(predictor, pictures, index)
+    return draw.comparison(
+        read_picture(pictures.file(index)),
+        batch.targets[0],
+        predictor.detect(batch)[0],
+        predictor.categories.names,
+        threshold,
+    )
+
+
+def draw_labels(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
+    """Which points of which level the recipe's assigner gives to which object of a picture."""
+    batch = _batch(predictor, pictures, index)
+    points, prediction = _predict(predictor, batch)
+    assignment = predictor.recipe.assigner(points, prediction, batch.targets)
+    assignment = ignore_crowds(points, assignment, batch.targets)
+    return draw.positives(batch.images[0], points, assignment, 0, batch.targets[0], predictor.categories.names)
+
+
+def draw_losses(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
+    """Class and box loss that each point would have for the smallest object around it, level by level (Fig. 1)."""
+    batch = _batch(predictor, pictures, index)
+    points, prediction = _predict(predictor, batch)
+    return draw.loss_maps(
+        batch.images[0],
+        points,
+        candidate_losses(points, prediction, batch.targets[0]),
+        size=batch.targets[0].size,
+        boxes=batch.targets[0].boxes,
+    )
+
+
+def candidate_losses(points: Points, prediction: Prediction, target: Target) -> dict[str, Float[Tensor, "P"]]:
+    """Focal loss and GIoU loss of every point inside a box, for the smallest box around it; NaN elsewhere."""
+    everywhere = FCOS(range_strides=None, center_radius=None)(points, prediction, [target])
+    losses = DenseCriterion(box_weight="none").point_losses(points, prediction, [target], everywhere)
+    outside = ~everywhere.positive[0]
+    return {
+        "class loss (focal)": losses["class"][0].masked_fill(outside, torch.nan),
+        "box loss (1 − GIoU)": losses["box"][0].masked_fill(outside, torch.nan),
+    }
+
+
+def save_image(image: Tensor, path: Path) -> Path:
+    """Write an 8-bit picture `3 H W` in the format that the file's name says."""
+    picture: Image.Image = to_pil_image(image)
+    suffix = Image.registered_extensions().get(path.suffix.lower(), "PNG")
+    write_atomically(path, lambda temporary: picture.save(temporary, format=suffix))
+    return path
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure in the format that the file's name says."""
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150))
+    return path
+
+
+def _batch(predictor: Predictor, pictures: CocoSet, index: int) -> Batch:
+    sample = eval_sample(pictures, predictor.recipe.resize, index)
+    return collate([sample], predictor.detector.backbone.normalize.padding, divisor=32)
+
+
+@torch.no_grad()
+def _predict(predictor: Predictor, batch: Batch) -> tuple[Points, Prediction]:
+    points, prediction = predictor.detector(batch.images.to(predictor.device))
+    cpu = torch.device("cpu")
+    points = replace(points, xy=points.xy.to(cpu), stride=points.stride.to(cpu), level=points.level.to(cpu))
+    return points, Prediction(
+        logits=prediction.logits.to(cpu),
+        boxes=prediction.boxes.to(cpu),
+        quality=prediction.quality.to(cpu),
+        extra={name: value.to(cpu) for name, value in prediction.extra.items()},
+    )
+
+
+def _label_map(pictures: CocoSet) -> Figure:
+    objects = [pictures.objects(i) for i in range(len(pictures))]
+    return draw.label_map(
+        [entry.boxes for entry in objects],
+        [entry.labels for entry in objects],
+        [pictures.size(i) for i in range(len(pictures))],
+        pictures.categories.names,
+    )

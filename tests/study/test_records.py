@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from mmmc.errors import InputError
+from mmmc.study.records import FIELDS, append, load
+from mmmc.study.table import markdown, summary
+
+
+def record(seed: int = 0, ap: float | None = 0.5, **changes) -> dict:
+    return {
+        "name": "fcos-giou",
+        "set": "cells",
+        "seed": seed,
+        "recipe_hash": "a1b2",
+        "version": "0.1.0",
+        "metrics": {"AP": ap, "AP50": 0.8, "AP75": 0.6},
+        "epochs": 18,
+        "seconds": 412.5,
+        "machine": {"cpu": "x", "cores": 2, "threads": 1, "torch": "2.14.1"},
+    } | changes
+
+
+def test_records_come_back_in_order(tmp_path):
+    path = tmp_path / "new" / "records.jsonl"
+    written = [record(0), record(1, name="größer\u2028"), record(0, set="other"), record(0, recipe_hash="c3")]
+    for entry in written:
+        append(path, entry)
+    assert load(path) == written
+    assert [file.name for file in path.parent.iterdir()] == ["records.jsonl"]
+
+
+def test_the_same_run_takes_its_old_place(tmp_path):
+    path = tmp_path / "records.jsonl"
+    for entry in (record(0, 0.1), record(1, 0.2), record(0, 0.3)):
+        append(path, entry)
+    assert [(entry["seed"], entry["metrics"]["AP"]) for entry in load(path)] == [(0, 0.3), (1, 0.2)]
+
+
+def test_further_fields_and_blank_lines_are_fine(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps(record(note="x")) + "\n\n" + json.dumps(record(1)))
+    assert [entry.get("note") for entry in load(path)] == ["x", None]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{'name': 1}", ["line 2", "not JSON"]),
+        (json.dumps(record())[:-9], ["line 2", "not JSON"]),
+        ("[1, 2]", ["line 2", "[1, 2]", "not a JSON object"]),
+        *(
+            (json.dumps({k: v for k, v in record().items() if k != name}), ["line 2", "missing", name])
+            for name in FIELDS
+        ),
+        (json.dumps(record(seed="0")), ["line 2", "seed", "'0'", "int"]),
+        (json.dumps(record(seed=True)), ["line 2", "seed", "True", "int"]),
+        (json.dumps(record(metrics=[0.5])), ["line 2", "metrics", "dict"]),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, line, words):
+    path = tmp_path / "records.jsonl"
+    text = json.dumps(record()) + "\n" + line + "\n"
+    path.write_text(text)
+    for act in (lambda: load(path), lambda: append(path, record(5))):
+        with pytest.raises(InputError) as caught:
+            act()
+        assert all(word in str(caught.value) for word in [str(path), *words])
+    assert path.read_text() == text
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.jsonl"):
+        load(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(epochs=1.5), InputError)]
+)
+def test_a_bad_record_leaves_the_file(tmp_path, bad, error):
+    path = tmp_path / "records.jsonl"
+    append(path, record())
+    with pytest.raises(error):
+        append(path, bad)
+    assert load(path) == [record()]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "records.jsonl"
+    append(path, record())
+
+    def half(self, text, encoding):
+        self.write_bytes(text[:20].encode(encoding))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", half)
+    with pytest.raises(InputError, match="space"):
+        append(path, record(1))
+    assert load(path) == [record()]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_mean_and_spread_by_hand():
+    # Deviations -.4, 0 and .4 points: variance (.16 + 0 + .16) / 2, standard deviation .4.
+    rows = summary([record(2, 0.495), record(0, 0.487), record(1, 0.491), record(0, 0.3, name="fcos")], ["AP"])
+    assert [(row.set, row.name, row.seeds) for row in rows] == [
+        ("cells", "fcos-giou", (0, 1, 2)),
+        ("cells", "fcos", (0,)),
+    ]
+    three, one = (row.metrics["AP"] for row in rows)
+    assert three.values == (0.487, 0.491, 0.495)
+    assert three.mean == pytest.approx(0.491)
+    assert three.sd == pytest.approx(0.004)
+    assert math.isnan(one.sd)
+
+
+def test_markdown():
+    records = [record(0, 0.487), record(1, 0.491), record(2, 0.495), record(3, None, name="fcos")]
+    assert markdown(summary(records, ["AP", "AP75"])) == (
+        "| set | name | AP | AP75 | seeds |\n"
+        "| --- | --- | ---: | ---: | --- |\n"
+        "| cells | fcos-giou | 49.1 ± 0.4 (n = 3) | 60.0 ± 0.0 (n = 3) | 0, 1, 2 |\n"
+        "| cells | fcos | – | 60.0 (n = 1) | 3 |\n"
+    )
+
+
+def test_summary_of_nothing():
+    assert summary([]) == []
+    assert markdown([]).count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (record(1, recipe_hash="c3d4"), "recipes \\(a1b2, c3d4\\)"),
+        (record(0), "seed twice: \\[0, 0\\]"),
+        (record(1, metrics={"AP": 0.5, "AP50": 0.7}), "'AP75'.*AP, AP50"),
+    ],
+)
+def test_records_that_do_not_go_together_are_refused(second, words):
+    with pytest.raises(InputError, match=words):
+        summary([record(0), second])

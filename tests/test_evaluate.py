@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from mmmc.errors import InputError
+from mmmc.evaluate import (
+    DEFAULT_THRESHOLD,
+    NUMBERS,
+    Scores,
+    Threshold,
+    best_thresholds,
+    score,
+    tables,
+    to_results,
+    write_results,
+)
+from mmmc.structures import Detections
+
+CATEGORY_IDS = (90, 3, 17, 1, 44, 62, 8, 70, 25, 51)
+"""Sparse, and not in the order of the class indices."""
+
+
+def truth(*objects: tuple[int, int, list[float], int], images: int = 2) -> dict:
+    """Ground truth of the classes `cat` (id 7) and `dog` (id 3) from (image, category, bbox, iscrowd)."""
+    return {
+        "images": [{"id": number, "width": 200, "height": 200} for number in range(1, images + 1)],
+        "categories": [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": image,
+                "category_id": category,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": c,
+            }
+            for number, (image, category, box, c) in enumerate(objects)
+        ],
+    }
+
+
+def found(*detections: tuple[int, int, list[float], float]) -> list[dict]:
+    return [
+        {"image_id": image, "category_id": category, "bbox": box, "score": score}
+        for image, category, box, score in detections
+    ]
+
+
+A, B, NOWHERE = [0.0, 0.0, 20.0, 20.0], [100.0, 100.0, 50.0, 50.0], [60.0, 10.0, 20.0, 20.0]
+
+
+def random_set(pictures: int = 300) -> tuple[dict, list[Detections]]:
+    """Objects of all sizes, crowds, pictures without objects or detections, equal scores, a picture with many."""
+    rng = np.random.default_rng(0)
+    annotations, detections = [], []
+    for image_id in range(1, pictures + 1):
+        boxes, labels = [], []
+        for _ in range(rng.integers(0, 9)):
+            side = 2 ** rng.uniform(2, 8, size=2)
+            box, label = [*rng.uniform(0, 300, size=2), *side], int(rng.integers(0, 9))
+            crowd = int(rng.random() < 0.1)
+            annotations.append(
+                {"image_id": image_id, "category_id": CATEGORY_IDS[label], "bbox": [float(v) for v in box]}
+                # A segmented object's area is less than its box's.
+                | {"id": len(annotations) + 1, "area": float(side.prod() * rng.uniform(0.4, 1)), "iscrowd": crowd}
+            )
+            for _ in range(rng.integers(0, 4)):
+                boxes.append(np.array(box) + rng.normal(0, 0.08, 4) * np.array([*side, *side]))
+                labels.append(label if rng.random() < 0.9 else int(rng.integers(0, 10)))
+        for _ in range(150 if image_id == 7 else rng.integers(0, 4)):
+            boxes.append(np.array([*rng.uniform(0, 300, size=2), *rng.uniform(5, 100, size=2)]))
+            labels.append(0 if image_id == 7 else int(rng.integers(0, 10)))
+        if rng.random() < 0.1:
+            boxes, labels = [], []
+        xywh = torch.tensor(np.array(boxes).reshape(-1, 4), dtype=torch.float32)
+        xywh[:, 2:].clamp_(min=1)
+        detections.append(
+            Detections(
+                boxes=torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], dim=1),
+                scores=torch.tensor(rng.random(len(boxes)).round(2), dtype=torch.float32),
+                labels=torch.tensor(labels, dtype=torch.long),
+                image_id=image_id,
+            )
+        )
+    return {
+        "images": [{"id": number, "width": 640, "height": 640} for number in range(1, pictures + 1)],
+        "categories": [{"id": number, "name": f"class {index}"} for index, number in enumerate(CATEGORY_IDS)],
+        "annotations": annotations,
+    }, detections
+
+
+@pytest.fixture(scope="module")
+def scene():
+    ground_truth, detections = random_set()
+    return ground_truth, to_results(detections, CATEGORY_IDS)
+
+
+@pytest.fixture(scope="module")
+def oracle(scene):
+    """pycocotools' evaluation of the same scene."""
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    ground_truth, results = copy.deepcopy(scene)
+    with contextlib.redirect_stdout(io.StringIO()):
+        reference = coco.COCO()
+        reference.dataset = ground_truth
+        reference.createIndex()
+        evaluation = cocoeval.COCOeval(reference, reference.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def reference_mean(values: np.ndarray) -> float:
+    return values[values > -1].mean() if (values > -1).any() else math.nan
+
+
+def test_the_scene_has_what_it_is_made_for(scene):
+    ground_truth, results = scene
+    with_objects = {annotation["image_id"] for annotation in ground_truth["annotations"]}
+    with_results = {result["image_id"] for result in results}
+    every = {image["id"] for image in ground_truth["images"]}
+    assert all([every - with_objects - with_results, with_objects - with_results, with_results - with_objects])
+    assert sum(annotation["iscrowd"] for annotation in ground_truth["annotations"]) > 50
+    assert len({result["score"] for result in results}) < len(results) / 5
+    # The last class is detected, but has no objects.
+    objects = {annotation["category_id"] for annotation in ground_truth["annotations"]}
+    assert set(CATEGORY_IDS) - objects == {51}
+    assert 51 in {result["category_id"] for result in results}
+
+
+def test_twelve_numbers_equal_pycocotools(scene, oracle):
+    scores = score(*scene)
+    assert [getattr(scores, name) for name in NUMBERS] == pytest.approx(oracle.stats.tolist(), abs=1e-9)
+    assert all(0.01 < value < 0.99 for value in oracle.stats)
+
+
+def test_class_numbers_equal_pycocotools(scene, oracle):
+    scores = score(*scene)
+    precision = oracle.eval["precision"][:, :, :, 0, -1]
+    assert list(scores.per_class) == [f"class {index}" for index in range(10)]
+    for category_id, one in zip(CATEGORY_IDS, scores.per_class.values(), strict=True):
+        mine = precision[:, :, oracle.params.catIds.index(category_id)]
+        expected = [reference_mean(mine), reference_mean(mine[0]), reference_mean(mine[5])]
+        assert pytest.approx(expected, abs=1e-9, nan_ok=True) == [one.AP, one.AP50, one.AP75]
+        if one.objects:
+            assert one.precision == pytest.approx(mine[0].tolist(), abs=1e-9)
+        else:
+            assert one.precision == ()
+            assert (mine == -1).all()
+
+
+def test_best_thresholds_equal_a_search_over_all_by_pycocotools_matches(scene, oracle):
+    best = best_thresholds(*scene)
+    compared = 0
+    for index, category_id in enumerate(CATEGORY_IDS):
+        if category_id in (90, 51):  # Beyond 100 detections in a picture, which pycocotools drops; no objects.
+            continue
+        scores, hits, objects = [], [], 0
+        for image in filter(None, oracle.evalImgs):
+            if image["category_id"] == category_id and image["aRng"] == [0, 1e10]:
+                counts = image["dtIgnore"][0] == 0
+                scores += np.array(image["dtScores"])[counts].tolist()
+                hits += (image["dtMatches"][0][counts] > 0).tolist()
+                objects += int((image["gtIgnore"] == 0).sum())
+        scores, hits = np.array(scores), np.array(hits)
+        f1 = {t: 2 * hits[scores >= t].sum() / ((scores >= t).sum() + objects) for t in set(scores.tolist())}
+        threshold = max(f1, key=lambda t: (f1[t], t))
+        kept = hits[scores >= threshold]
+        expected = (threshold, f1[threshold], kept.mean(), kept.sum() / objects)
+        mine = best[index]
+        assert (mine.score, mine.f1, mine.precision, mine.recall) == pytest.approx(expected, abs=1e-12)
+        compared += 1
+    assert compared == 8
+    assert best[9] == Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("objects", "detections", "expected"),
+    [
+        ([A], [(A, 0.9)], 1.0),
+        ([A], [(NOWHERE, 0.95), (A, 0.9)], 0.5),
+        ([A], [(A, 0.9), (NOWHERE, 0.8)], 1.0),
+        # Precision 1 at recall 0 … .50 (51 of the 101 places), 2/3 at recall .51 … 1.
+        ([A, B], [(A, 0.9), (NOWHERE, 0.8), (B, 0.7)], (51 + 50 * 2 / 3) / 101),
+        ([A, B], [(A, 0.9)], 51 / 101),
+        # IoU .82: a match at .50 … .80, seven of the ten thresholds.
+        ([A], [([0.0, 0.0, 20.0, 16.4], 0.9)], 0.7),
+        ([A], [], 0.0),
+    ],
+)
+def test_ap_by_hand(objects, detections, expected):
+    scores = score(truth(*((1, 7, box, 0) for box in objects)), found(*((1, 7, box, s) for box, s in detections)))
+    assert pytest.approx(expected, abs=1e-9) == scores.AP
+    assert scores.per_class["cat"].AP == scores.AP
+    assert scores.per_class["cat"].objects == len(objects)
+    assert math.isnan(scores.per_class["dog"].AP)
+    assert math.isnan(scores.APl)
+
+
+def test_a_detection_in_a_crowd_region_counts_neither_way():
+    ground_truth = truth((1, 7, A, 0), (1, 7, B, 1))
+    results = found((1, 7, [110.0, 110.0, 10.0, 10.0], 0.99), (1, 7, A, 0.9))
+    assert pytest.approx(1) == score(ground_truth, results).AP
+    assert score(ground_truth, results).per_class["cat"].objects == 1
+    assert best_thresholds(ground_truth, results)[0] == Threshold(0.9, 1.0, 1.0, 1.0)
+
+
+def test_without_objects_nothing_is_defined():
+    scores = score(truth(), found((1, 7, A, 0.9)))
+    assert all(math.isnan(getattr(scores, name)) for name in NUMBERS)
+    assert all(math.isnan(getattr(score(truth(), []), name)) for name in NUMBERS)
+    assert best_thresholds(truth(), []) == {index: Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0) for index in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("detections", "expected"),
+    [
+        ([(A, 0.9), (NOWHERE, 0.8), (B, 0.7), (NOWHERE, 0.6)], Threshold(0.7, 0.8, 2 / 3, 1.0)),
+        ([(A, 0.9), (NOWHERE, 0.8), (NOWHERE, 0.7), (NOWHERE, 0.65), (B, 0.6)], Threshold(0.9, 2 / 3, 1.0, 0.5)),
+        # Of one score all are kept or none.
+        ([(A, 0.9), (NOWHERE, 0.9), (B, 0.9)], Threshold(0.9, 0.8, 2 / 3, 1.0)),
+        # 2/3 at .9 and at .5 again: the higher one.
+        ([(A, 0.9), (NOWHERE, 0.8), (NOWHERE, 0.7), (B, 0.5)], Threshold(0.9, 2 / 3, 1.0, 0.5)),
+        # IoU .45 is no match.
+        ([([0.0, 0.0, 20.0, 9.0], 0.9)], Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0)),
+        # The second detection of an object is a false one.
+        ([(A, 0.9), (A, 0.8)], Threshold(0.9, 2 / 3, 1.0, 0.5)),
+        ([], Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0)),
+    ],
+)
+def test_best_threshold_by_hand(detections, expected):
+    results = found(*((1, 7, box, value) for box, value in detections))
+    best = best_thresholds(truth((1, 7, A, 0), (1, 7, B, 0)), results)
+    assert vars(best[0]) == pytest.approx(vars(expected))
+    assert best[1] == Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0)
+
+
+def test_best_threshold_at_another_iou():
+    results = found((1, 7, [0.0, 0.0, 20.0, 12.0], 0.9))  # IoU .6
+    assert best_thresholds(truth((1, 7, A, 0)), results)[0].f1 == 1
+    assert best_thresholds(truth((1, 7, A, 0)), results, iou=0.75)[0].f1 == 0
+
+
+def test_the_last_detections_of_a_full_picture_count_for_the_threshold():
+    results = found(*((1, 7, NOWHERE, 0.9) for _ in range(150)), (1, 7, A, 0.8))
+    assert best_thresholds(truth((1, 7, A, 0)), results)[0].recall == 1
+
+
+def test_arguments_stay_as_they_are_and_nothing_is_printed(capfd, caplog):
+    arguments = truth((1, 7, A, 0), (2, 3, B, 1)), found((1, 7, A, 0.9))
+    before = copy.deepcopy(arguments)
+    with caplog.at_level(logging.INFO):
+        score(*arguments)
+        best_thresholds(*arguments)
+    assert arguments == before
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [(found((5, 7, A, 0.9)), ("image_id", "5")), (found((1, 4, A, 0.9)), ("category_id", "4"))],
+)
+@pytest.mark.parametrize("function", [score, best_thresholds])
+def test_results_of_another_set_are_refused(function, results, words):
+    with pytest.raises(InputError) as caught:
+        function(truth((1, 7, A, 0)), results)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_two_categories_of_one_name_are_refused():
+    ground_truth = truth((1, 7, A, 0))
+    ground_truth["categories"][1]["name"] = "cat"
+    with pytest.raises(InputError, match="'cat'"):
+        score(ground_truth, [])
+
+
+def detections(image_id: int, *boxes: list[float]) -> Detections:
+    return Detections(
+        torch.tensor(boxes).view(-1, 4), torch.linspace(0.9, 0.1, len(boxes)), torch.arange(len(boxes)), image_id
+    )
+
+
+def test_results_are_what_coco_takes():
+    results = to_results([detections(9, [0.1, 2, 10.3, 5], [1, 1, 2, 4]), detections(4), detections(2, A)], (7, 3))
+    assert [(r["image_id"], r["category_id"]) for r in results] == [(2, 7), (9, 7), (9, 3)]
+    assert set(results[0]) == {"image_id", "category_id", "bbox", "score"}
+    assert results[2]["bbox"] == [1.0, 1.0, 1.0, 3.0]
+    # float32 numbers, subtracted in float64.
+    low, high = float(np.float32(0.1)), float(np.float32(10.3))
+    assert results[1]["bbox"] == [low, 2.0, high - low, 3.0]
+    assert {type(value) for r in results for value in [*r["bbox"], r["score"]]} == {float}
+
+
+def test_a_picture_twice_is_refused():
+    with pytest.raises(ValueError, match="id 4"):
+        to_results([detections(4, A), detections(2), detections(4)], (7,))
+
+
+def test_the_way_through_a_file_changes_no_number(tmp_path, scene):
+    path = tmp_path / "new" / "results.json"
+    write_results(path, scene[1])
+    again = json.loads(path.read_text())
+    assert again == scene[1]
+    assert [file.name for file in path.parent.iterdir()] == ["results.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, found((1, 7, A, 0.9)))
+    before = path.read_text()
+    with pytest.raises(ValueError, match="JSON"):
+        write_results(path, found((1, 7, A, math.nan)))
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scores_survive_json(scene):
+    scores = score(*scene)
+    text = json.dumps(scores.to_dict(), allow_nan=False)
+    again = Scores.from_dict(json.loads(text))
+    assert again.to_dict() == scores.to_dict()
+    assert repr(again) == repr(scores)  # NaN is not equal to itself, its text is.
+    assert json.loads(text)["per_class"]["class 9"]["AP"] is None
+    assert scores.numbers()["AP"] == scores.AP
+    assert tuple(scores.numbers()) == NUMBERS
+
+
+def test_tables_show_percent_and_a_dash_for_what_is_undefined():
+    scores = score(truth((1, 7, A, 0), (1, 7, B, 0)), found((1, 7, A, 0.9)))
+    console = Console(file=io.StringIO(), width=80)
+    console.print(tables(scores))
+    lines = [line.replace("│", " ").split() for line in console.file.getvalue().splitlines()]
+    assert ["50.5", "50.5", "50.5", "100.0", "0.0", "–"] in lines
+    assert ["cat", "2", "50.5", "50.5", "50.5"] in lines
+    assert ["dog", "0", "–", "–", "–"] in lines
+
+
+def test_a_class_name_is_no_markup():
+    ground_truth = truth((1, 7, A, 0))
+    ground_truth["categories"][0]["name"] = "[/red]"
+    console = Console(file=io.StringIO(), width=80)
+    console.print(tables(score(ground_truth, [])))
+    assert "[/red]" in console.file.getvalue()

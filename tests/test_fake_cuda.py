@@ -1,0 +1,230 @@
+"""Right on a GPU without one: everything of a step that can run on fake CUDA tensors does, and nothing waits for it.
+
+Fake tensors say `cuda:0` and hold no values: a forgotten `device=` raises, and so does a branch on data. Backward asks
+for a real device, so gradients are set by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mmmc.assign import FCOS, ignore_crowds
+from mmmc.criterion import DenseCriterion
+from mmmc.losses import Losses
+from mmmc.model import Detector, ModelConfig
+from mmmc.points import make_points
+from mmmc.structures import Points, Prediction, Target
+from mmmc.testing import make_scene
+
+CUDA = torch.device("cuda")
+ASSIGNERS = [FCOS(), FCOS(None, None)]
+CRITERIA = [
+    DenseCriterion(),
+    DenseCriterion(quality_target="iou", box_weight="iou"),
+    DenseCriterion(quality_target="centerness", box_weight="none"),
+    DenseCriterion(quality_range="half", quality_detach=False),
+]
+
+
+@pytest.fixture
+def fake_cuda() -> Iterator[None]:
+    with FakeTensorMode(shape_env=ShapeEnv()):
+        yield
+
+
+def fake_targets() -> list[Target]:
+    """Three objects and a crowd, and none."""
+    return [
+        Target(
+            boxes=torch.zeros(objects, 4, device=CUDA),
+            labels=torch.zeros(objects, dtype=torch.long, device=CUDA),
+            crowd=torch.zeros(crowds, 4, device=CUDA),
+            image_id=0,
+            size=(64, 96),
+            original_size=(64, 96),
+        )
+        for objects, crowds in ((3, 1), (0, 0))
+    ]
+
+
+def fake_detector(config: ModelConfig | None = None) -> Detector:
+    with CUDA:
+        return Detector(config or ModelConfig("resnet18", weights="none", channels=32, depth=1), classes=3)
+
+
+def devices(*values: Any) -> set[str]:
+    return {str(tensor.device) for tensor in tree_leaves(values) if isinstance(tensor, Tensor)}
+
+
+def losses(
+    assigner: FCOS, criterion: DenseCriterion, points: Points, prediction: Prediction, targets: list[Target]
+) -> Losses:
+    assignment = ignore_crowds(points, assigner(points, prediction, targets), targets)
+    return criterion(points, prediction, targets, assignment)
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
+@pytest.mark.parametrize("assigner", ASSIGNERS, ids=str)
+def test_assignment_and_losses(assigner: FCOS, criterion: DenseCriterion) -> None:
+    with CUDA:
+        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
+        prediction = Prediction(
+            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
+            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
+            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
+        )
+    targets = fake_targets()
+    assignment = assigner(points, prediction, targets)
+    values = (assignment.gt, assignment.score, assignment.weight, assignment.state, assignment.finite)
+    assert devices(*values, assignment.counts()) == {"cuda:0"}
+    total = losses(assigner, criterion, points, prediction, targets).total()
+    assert (str(total.device), total.dtype, total.requires_grad) == ("cuda:0", torch.float32, True)
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_step(dtype: torch.dtype) -> None:
+    """In bfloat16 throughout, since autocast needs a device to be on."""
+    detector = fake_detector().to(dtype)
+    assert devices(list(detector.state_dict().values())) == {"cuda:0"}
+    points, prediction = detector(torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA))
+    assert devices(points.xy, points.stride, points.level, prediction.boxes, prediction.logits) == {"cuda:0"}
+    assert prediction.logits.dtype == dtype
+    assert points.xy.dtype == prediction.boxes.dtype == torch.float32
+    total = losses(FCOS(), DenseCriterion(), points, prediction, fake_targets()).total()
+    assert str(total.device) == "cuda:0"
+    trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.grad = torch.zeros_like(parameter)
+    norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    torch.optim.SGD(trained, lr=0.01, momentum=0.9, weight_decay=1e-4).step()
+    torch.optim.AdamW(trained, lr=0.01).step()
+    assert devices(norm, trained) == {"cuda:0"}
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize("backbone", ["resnet50", "efficientnet_lite0"])
+def test_other_backbones_are_built_on_the_device(backbone: str) -> None:
+    detector = fake_detector(ModelConfig(backbone, weights="none", channels=32, depth=1))
+    _, prediction = detector(torch.zeros(2, 3, 64, 64, dtype=torch.uint8, device=CUDA))
+    assert devices(prediction.logits, list(detector.buffers())) == {"cuda:0"}
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_forgotten_device_is_caught() -> None:
+    points = make_points([(8, 12)], (8,))  # Lacks `device=CUDA`.
+    prediction = Prediction(
+        logits=torch.zeros(2, 96, 3, device=CUDA),
+        boxes=torch.zeros(2, 96, 4, device=CUDA),
+        quality=torch.zeros(2, 96, device=CUDA),
+    )
+    with pytest.raises(RuntimeError, match=r"Expected all tensors to be on the same device.*cpu"):
+        FCOS()(points, prediction, fake_targets())
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_branch_on_data_is_caught() -> None:
+    with pytest.raises(GuardOnDataDependentSymNode):
+        bool((torch.zeros(3, device=CUDA) > 0).any())
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations for which a host must wait until the device has finished.
+
+    Those are reading a value, every operation whose result's size depends on values, and copies between devices that
+    are not from page-locked memory; the last can only be seen on fake tensors.
+    """
+
+    READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "repeat_interleave", "bincount")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        by_mask = name.startswith("index") and any(
+            isinstance(leaf, Tensor) and leaf.dtype in (torch.bool, torch.uint8) for leaf in tree_leaves(args[1])
+        )
+        between = name in ("_to_copy", "copy_") and len(devices(args, result)) > 1
+        if by_mask or between or name.lstrip("_").startswith(tuple(read.lstrip("_") for read in self.READS)):
+            self.seen.append(name)
+        return result
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
+@pytest.mark.parametrize("assigner", ASSIGNERS, ids=str)
+def test_assignment_and_losses_never_wait(assigner: FCOS, criterion: DenseCriterion) -> None:
+    scene = make_scene(0, objects=(5, 0))
+    with Waits() as waits:
+        losses(assigner, criterion, *scene).total()
+    assert waits.seen == []
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
+def test_a_step_copies_nothing_to_the_device(criterion: DenseCriterion) -> None:
+    detector, targets = fake_detector(), fake_targets()
+    images = torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA)
+    with Waits() as waits:
+        points, prediction = detector(images)
+        losses(FCOS(), criterion, points, prediction, targets).total()
+    assert waits.seen == []
+
+
+def select(value: Tensor) -> None:
+    value[value > 0]
+
+
+def put(value: Tensor) -> None:
+    value[value > 0] = 1.0
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda value: value.sum().item(),
+        lambda value: bool(value.any()),
+        lambda value: value.nonzero(),
+        lambda value: value.masked_select(value > 0),
+        lambda value: value.unique(),
+        lambda value: value.long().repeat_interleave(value.long()),
+        select,
+        put,
+    ],
+    ids=["item", "bool", "nonzero", "masked_select", "unique", "repeat_interleave", "select", "put"],
+)
+def test_every_wait_is_counted(wait: Callable[[Tensor], None]) -> None:
+    value = torch.ones(4)
+    with Waits() as waits:
+        wait(value)
+    assert waits.seen
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda value: value.new_tensor([1.0, 2.0]),
+        lambda _: torch.tensor([1.0], device=CUDA),
+        lambda value: value.cpu(),
+        lambda value: value.copy_(torch.zeros(4)),
+    ],
+    ids=["new_tensor", "tensor", "cpu", "copy_"],
+)
+def test_every_copy_between_devices_is_counted(copy: Callable[[Tensor], Tensor]) -> None:
+    value = torch.ones(4, device=CUDA)
+    with Waits() as waits:
+        copy(value)
+    assert waits.seen
