@@ -100,6 +100,7 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "instances_train.json"
         make(file)
+        load = os.getloadavg()[0]
         run = subprocess.run([sys.executable, "-c", READ, file, folder], capture_output=True, text=True, check=False)
         if run.returncode:
             raise SystemExit(run.stderr)
@@ -111,6 +112,7 @@ def measure() -> dict[str, Any]:
         "machine": {
             "cpu": _cpu(),
             "cores": os.cpu_count(),
+            "load_before": round(load, 1),
             "system": platform.system(),
             "python": platform.python_version(),
         },

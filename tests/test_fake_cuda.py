@@ -56,9 +56,15 @@ def fake_targets() -> list[Target]:
     ]
 
 
-def fake_detector(config: ModelConfig | None = None) -> Detector:
-    with CUDA:
-        return Detector(config or ModelConfig("resnet18", weights="none", channels=32, depth=1), classes=3)
+def fake_detector(backbone: str = "resnet18", dtype: torch.dtype = torch.float32) -> Detector:
+    """Built on the device and in its type: fake parameters cannot be moved."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with CUDA:
+            return Detector(ModelConfig(backbone, weights="none", channels=32, depth=1), classes=3)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def devices(*values: Any) -> set[str]:
@@ -95,7 +101,7 @@ def test_assignment_and_losses(assigner: FCOS, criterion: DenseCriterion) -> Non
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_a_step(dtype: torch.dtype) -> None:
     """In bfloat16 throughout, since autocast needs a device to be on."""
-    detector = fake_detector().to(dtype)
+    detector = fake_detector(dtype=dtype)
     assert devices(list(detector.state_dict().values())) == {"cuda:0"}
     points, prediction = detector(torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA))
     assert devices(points.xy, points.stride, points.level, prediction.boxes, prediction.logits) == {"cuda:0"}
@@ -115,7 +121,7 @@ def test_a_step(dtype: torch.dtype) -> None:
 @pytest.mark.usefixtures("fake_cuda")
 @pytest.mark.parametrize("backbone", ["resnet50", "efficientnet_lite0"])
 def test_other_backbones_are_built_on_the_device(backbone: str) -> None:
-    detector = fake_detector(ModelConfig(backbone, weights="none", channels=32, depth=1))
+    detector = fake_detector(backbone)
     _, prediction = detector(torch.zeros(2, 3, 64, 64, dtype=torch.uint8, device=CUDA))
     assert devices(prediction.logits, list(detector.buffers())) == {"cuda:0"}
 

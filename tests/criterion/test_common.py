@@ -212,8 +212,8 @@ def test_the_box_weight_carries_no_gradient(weight: str, value: float) -> None:
 def test_a_batch_without_objects_reaches_every_parameter() -> None:
     config = ModelConfig("resnet18", weights="none", frozen_stages=0, channels=32, depth=1)
     detector = Detector(config, classes=3)
-    points, prediction = detector(torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8))
-    targets = [make_target([], (64, 64)), make_target([], (60, 64))]
+    points, prediction = detector(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8))
+    targets = [make_target([], (32, 32)), make_target([], (30, 32))]
     losses = DenseCriterion()(points, prediction, targets, FCOS()(points, prediction, targets))
     assert {name: term.norm.item() for name, term in losses.terms.items()} == {"class": 0, "box": 0, "quality": 0}
     assert losses.divided()["box"].item() == losses.divided()["quality"].item() == 0

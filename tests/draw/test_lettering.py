@@ -10,6 +10,8 @@ def test_shorten_gives_one_line_and_shows_the_cut():
     assert shorten("two\n words") == "two words"
     assert shorten("abcdefgh", 5) == "abcd…"
     assert shorten("abcde", 5) == "abcde"
+    # A control character and half of a surrogate pair, as JSON may hold them.
+    assert shorten("a\x00b\ud800c") == "a b c"
 
 
 @given(st.text(min_size=1, max_size=40), st.integers(1, 200))

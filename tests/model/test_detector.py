@@ -16,10 +16,10 @@ from mmmc.points import make_points
 
 
 def small(**changes: Any) -> ModelConfig:
-    return ModelConfig(**{"backbone": "resnet18", "weights": "none", "channels": 32, "depth": 1, **changes})
+    return ModelConfig(**{"backbone": "resnet18", "weights": "none", "channels": 32, "groups": 8, "depth": 1, **changes})
 
 
-def pictures(height: int = 64, width: int = 96, images: int = 2) -> torch.Tensor:
+def pictures(height: int = 32, width: int = 64, images: int = 2) -> torch.Tensor:
     return torch.randint(256, (images, 3, height, width), dtype=torch.uint8, generator=torch.manual_seed(0))
 
 

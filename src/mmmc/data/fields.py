@@ -16,7 +16,7 @@ from mmmc.errors import InputError
 
 _NAME = b'"segmentation"'
 _NOTHING = _NAME + b":0"
-_POLYGONS = re.compile(_NAME + rb'\s*+:\s*+\[(?:[,\s]*+\[[-+\d.eE,\s]*+\])*+\s*+\]')
+_POLYGONS = re.compile(_NAME + rb"\s*+:\s*+\[(?:[,\s]*+\[[-+\d.eE,\s]*+\])*+\s*+\]")
 _CHUNK = 2**24
 _MISSING = object()
 _SHOWN = 5
