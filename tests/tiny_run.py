@@ -1,17 +1,10 @@
-"""A set of a few pictures and a run of a few seconds, each made once by the tests that ask for it."""
+"""Options of `mmmc train` that make any recipe tiny, and a run of them."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
-from functools import cache
 from pathlib import Path
-from unittest import mock
 
 from mmmc.cli import main
-from mmmc.data.synthetic import make_synthetic
 
 MODEL = (
     *("--model.backbone", "test_efficientnet", "--model.weights", "none", "--model.frozen_stages", "0"),
@@ -21,37 +14,17 @@ MODEL = (
 
 SIZE = ("--augmentation.short", "[64]", "--augmentation.long", "96", "--resize.short", "64", "--resize.long", "96")
 
-SHORT = (
-    *("--train.epochs", "1", "--train.batch_size", "4", "--train.loggers", "[]"),
-    *("--accelerator", "cpu", "--devices", "1", "--quiet", "true"),
-)
+SHORT = ("--train.epochs", "1", "--train.batch_size", "4", "--train.ema", "null", "--train.loggers", "[]")
 
-MANY = ("--optimizer.lr", "0.02", "--postprocess.threshold", "0.001")
-"""So that a detector that has hardly learned anything finds something."""
+EAGER = ("--optimizer.lr", "0.02", "--postprocess.threshold", "0.001")
+"""A detector that has hardly learned anything finds something all the same."""
 
-TINY = (*MODEL, *SIZE, *SHORT, *MANY)
-"""Options of `mmmc train` that make any recipe tiny."""
+HERE = ("--accelerator", "cpu", "--devices", "1", "--quiet", "true")
+
+TINY = (*MODEL, *SIZE, *SHORT, *EAGER, *HERE)
 
 
-@cache
-def workplace() -> Path:
-    """A folder for what all tests of this process share; the headers of pictures are remembered there, too."""
-    folder = Path(tempfile.mkdtemp(prefix="mmmc-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-@cache
-def tiny_set() -> Path:
-    """Twelve pictures to train on and four to score, 64 × 64."""
-    return make_synthetic(workplace() / "set", train=12, val=4, size=(64, 64))
-
-
-@cache
-def tiny_run() -> Path:
-    """A finished run on `tiny_set`."""
-    out = workplace() / "run"
-    with mock.patch.dict(os.environ, MMMC_CACHE=str(workplace() / "cache")):
-        status = main(["train", str(tiny_set()), "--out", str(out), *TINY])
-    assert status == 0
+def train_tiny(data: Path, out: Path) -> Path:
+    """A finished run of one epoch, in a second or two."""
+    assert main(["train", str(data), "--recipe", "small", "--out", str(out), *TINY]) == 0
     return out

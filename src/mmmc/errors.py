@@ -14,9 +14,9 @@ class InputError(ValueError):
     """
 
 
-def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+def did_you_mean(given: object, allowed: Iterable[str]) -> str:
     """Ending of a message about an unknown name: the nearest allowed one, if any, and all of them."""
     names = sorted(allowed)
-    nearest = get_close_matches(given, names, n=1, cutoff=0.4)
+    nearest = get_close_matches(str(given), names, n=1, cutoff=0.4)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return f"{hint} Allowed: {', '.join(names)}."

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-
-from safetensors import SafetensorError
 
 from mmmc.errors import InputError
 
@@ -23,9 +22,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        # PyTorch and safetensors report a full disk by exceptions of their own.
-        if not isinstance(error, (OSError, RuntimeError, SafetensorError)):
+        with suppress(OSError):  # there may not even be a folder
+            temporary.unlink()
+        # PyTorch reports a full disk by a RuntimeError.
+        if not isinstance(error, (OSError, RuntimeError)):
             raise
         kept = " The older file is untouched." if path.exists() else ""
         raise InputError(f"{path} could not be written: {error}.{kept}") from error

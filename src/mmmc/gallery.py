@@ -28,6 +28,9 @@ from mmmc.training.sets import open_sets
 SHOWN = 6
 """Pictures of a mosaic."""
 
+THRESHOLD = 0.5
+"""Least score of a box that is drawn. A score is the root of class probability times quality, so it is not low."""
+
 
 def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     """Draw a finished run into its folder of pictures.
@@ -46,9 +49,9 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     crowded = counts.index(max(counts))
     # Evenly over the set, so that nobody chose them.
     shown = sorted({round(k * (len(val_set) - 1) / (SHOWN - 1)) for k in range(SHOWN)})
-    images = {
-        "predictions": draw.mosaic([draw_comparison(predictor, val_set, i) for i in shown], 2, (320, 640)),
-    }
+    comparisons = [draw_comparison(predictor, val_set, i) for i in shown]
+    height, width = comparisons[0].shape[1:]
+    images = {"predictions": draw.mosaic(comparisons, 2, (round(720 * height / width), 720))}
     figures = {
         "curves": draw.curves(read_metrics(folder.metrics)),
         "objects": _label_map(train_set),
@@ -59,7 +62,7 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     return files + [save_figure(figure, folder.pictures / f"{name}.png") for name, figure in figures.items()]
 
 
-def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, threshold: float = 0.3) -> Tensor:
+def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, threshold: float = THRESHOLD) -> Tensor:
     """Ground truth and predictions of a picture of a set, side by side, in the size of the file."""
     batch = _batch(predictor, pictures, index)
     return draw.comparison(
@@ -139,8 +142,8 @@ def _predict(predictor: Predictor, batch: Batch) -> tuple[Points, Prediction]:
 def _label_map(pictures: CocoSet) -> Figure:
     objects = [pictures.objects(i) for i in range(len(pictures))]
     return draw.label_map(
-        [entry.boxes for entry in objects],
-        [entry.labels for entry in objects],
+        [torch.from_numpy(entry.boxes) for entry in objects],
+        [torch.from_numpy(entry.labels) for entry in objects],
         [pictures.size(i) for i in range(len(pictures))],
         pictures.categories.names,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from mmmc.checkpoint import Weights, load_state, load_weights
@@ -55,7 +56,7 @@ class Predictor:
         self.categories = categories
 
     @classmethod
-    def load(cls, path: str | Path, *, weights: str = "best", device: str | torch.device = "cpu") -> Self:
+    def load(cls, path: str | Path, *, weights: str = "best", device: str | torch.device = "cpu") -> Predictor:
         """From a run folder or a weights file.
 
         Args:
@@ -82,7 +83,14 @@ class Predictor:
             images: paths, PIL pictures, arrays `H W 3`, or tensors `3 H W`, 8-bit or in 0..1. `image_id` of a
                 result is the place in this list.
             batch_size: pictures that go through the network at once.
+
+        Raises:
+            InputError: a single picture instead of several, or one that cannot be used.
         """
+        if isinstance(images, (str, Path, Image.Image)) or getattr(images, "ndim", 0) in (2, 3):
+            raise InputError("images is a single picture; allowed: several, so put it into a list.")
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; allowed: at least 1.")
         return [found for batch in self._batches(images, batch_size) for found in self.detect(batch)]
 
     def torchvision(self, images: Iterable[Any], *, batch_size: int = 8) -> list[dict[str, Tensor]]:

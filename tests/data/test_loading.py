@@ -127,7 +127,7 @@ def test_workers_end_with_a_killed_process(tmp_path):
         assert process.stdout.readline().startswith(b"torch.Size")
         process.kill()
         # The workers and their server hold the same pipe: it ends when the last of them does.
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def test_augmentation_depends_on_epoch_and_index(pictures):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mmmc.draw import class_colors, positives
 from mmmc.structures import NEGATIVE, ObjectState
@@ -62,6 +63,10 @@ def test_titles_and_legend_say_counts_and_reasons(figure):
         "1 $5 and $10 bills · 1 (fallback)",
         "2 _hidden · 0 (no point lies in its box)",
     ]
+
+
+def test_dollar_signs_in_names_are_no_formula(figure):
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))
 
 
 def test_every_state_of_an_object_is_put_in_words():

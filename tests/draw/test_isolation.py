@@ -47,7 +47,7 @@ def test_the_package_is_imported_without_matplotlib():
 
 def test_the_callers_settings_neither_matter_nor_change():
     plain = positives(PICTURE, POINTS, assignment(), 1, target(), NAMES)
-    with matplotlib.rc_context({"font.size": 30, "figure.facecolor": "black", "axes.titlesize": 40}):
+    with matplotlib.rc_context({"font.size": 30, "axes.titlepad": 30, "figure.constrained_layout.hspace": 0.5}):
         before = dict(matplotlib.rcParams)
         other = positives(PICTURE, POINTS, assignment(), 1, target(), NAMES)
         assert dict(matplotlib.rcParams) == before

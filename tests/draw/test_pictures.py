@@ -88,12 +88,15 @@ def test_labels_stay_in_the_picture_whatever_their_length(size):
 
 
 def test_line_and_letters_grow_with_the_picture():
-    areas = []
+    areas, lines = [], []
     for scale in (1, 4):
         box = [100.0 * scale, 100.0 * scale, 200.0 * scale, 200.0 * scale]
         drawn = detections(grey(512 * scale, 512 * scale), found((box, 0.9, 0)), NAMES)
         areas.append(drawn.ne(120).any(dim=0).sum().item())
+        # Halfway down the box: its left and its right side.
+        lines.append(drawn[:, 150 * scale].ne(120).any(dim=0).sum().item())
     assert 8 < areas[1] / areas[0] < 20
+    assert lines == [2 * 2, 2 * 7]
 
 
 def test_comparison_has_truth_left_and_predictions_right_in_pixels_of_the_file():

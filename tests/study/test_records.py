@@ -18,7 +18,7 @@ def record(seed: int = 0, ap: float | None = 0.5, **changes) -> dict:
         "recipe_hash": "a1b2",
         "version": "0.1.0",
         "metrics": {"AP": ap, "AP50": 0.8, "AP75": 0.6},
-        "epochs": 18,
+        "iterations": 540,
         "seconds": 412.5,
         "machine": {"cpu": "x", "cores": 2, "threads": 1, "torch": "2.14.1"},
     } | changes
@@ -78,7 +78,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "error"), [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(epochs=1.5), InputError)]
+    ("bad", "error"), [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(iterations=1.5), InputError)]
 )
 def test_a_bad_record_leaves_the_file(tmp_path, bad, error):
     path = tmp_path / "records.jsonl"

@@ -28,7 +28,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     try:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
-        raise explain(error, parser, parser.prog) from error
+        raise explain(error, parser, parser.prog.removeprefix("mmmc ")) from error
 
 
 def add_run(parser: ArgumentParser) -> None:

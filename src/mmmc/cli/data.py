@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from mmmc.cli.arguments import parse, verb_parser
 from mmmc.data.synthetic import make_synthetic
 from mmmc.errors import InputError, did_you_mean
@@ -25,4 +23,4 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed is another set")
     config = parse(parser, arguments[1:] if arguments and arguments[0] in ACTIONS else arguments)
     folder = make_synthetic(Path(config.folder), train=config.train, val=config.val, seed=config.seed)
-    Console().print(f"{config.train} + {config.val} pictures: {folder}", highlight=False)
+    print(f"{config.train} + {config.val} pictures: {folder}")

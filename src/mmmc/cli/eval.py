@@ -33,13 +33,13 @@ def run(arguments: Sequence[str]) -> None:
         batch_size=config.batch_size,
         pad_value=predictor.detector.backbone.normalize.padding,
     )
-    progress = track(loader, "detecting", console=Console(stderr=True), transient=True)
+    screen = Console(stderr=True)
+    progress = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
     found = [detections for batch in progress for detections in predictor.detect(batch)]
     results = to_results(found, predictor.categories.ids)
-    console = Console()
     if config.results is not None:
         write_results(Path(config.results), results)
-        console.print(f"{len(results)} detections in {len(pictures)} pictures: {config.results}", highlight=False)
+        print(f"{len(results)} detections in {len(pictures)} pictures: {config.results}")
     ground_truth = pictures.to_coco()
     if ground_truth["annotations"]:
-        console.print(tables(score(ground_truth, results)))
+        Console().print(tables(score(ground_truth, results)))

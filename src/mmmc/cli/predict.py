@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
@@ -19,7 +20,7 @@ from mmmc.data.pictures import read_picture
 from mmmc.errors import InputError
 from mmmc.evaluate import best_thresholds, to_results
 from mmmc.files import write_atomically
-from mmmc.gallery import save_image
+from mmmc.gallery import THRESHOLD, save_image
 from mmmc.predictor import Predictor
 from mmmc.structures import Detections
 from mmmc.training.sets import open_sets
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--threshold",
         type=str,
-        default="0.3",
+        default=str(THRESHOLD),
         help="least score; or f1: for each class the threshold of best F1 on the run's scored pictures",
     )
     parser.add_argument("--draw", type=bool, default=True, help="write annotated copies")
@@ -46,20 +47,21 @@ def run(arguments: Sequence[str]) -> None:
     thresholds = class_thresholds(config.threshold, predictor)
     files = find_pictures(config.paths)
     out = Path(config.out)
+    copies = name_copies(files, out) if config.draw else {}
     entries = []
-    console = Console(stderr=True)
+    screen = Console(stderr=True)
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    for chunk in track(chunks, "predicting", console=console, transient=True):
+    for chunk in track(chunks, "predicting", console=screen, transient=True, disable=not screen.is_terminal):
         for file, found in zip(chunk, predictor(chunk), strict=True):
             kept = found.above(thresholds)
-            entries.append(_entry(file, kept, predictor))
-            if config.draw:
+            entries.append(_entry(file, copies.get(file), kept, predictor))
+            if file in copies:
                 image = draw.detections(read_picture(file), kept, predictor.categories.names, threshold=0.0)
-                save_image(image, out / _copy_name(file, files))
+                save_image(image, copies[file])
     text = json.dumps({"categories": list(predictor.categories.names), "pictures": entries}, indent=1)
     write_atomically(out / "detections.json", lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
     total = sum(len(entry["objects"]) for entry in entries)
-    Console().print(f"{total} objects in {len(files)} pictures: {out}", highlight=False)
+    print(f"{total} objects in {len(files)} pictures: {out}")
 
 
 def find_pictures(paths: Sequence[str]) -> list[Path]:
@@ -76,10 +78,32 @@ def find_pictures(paths: Sequence[str]) -> list[Path]:
         else:
             matches = [Path(path)] if Path(path).is_file() else sorted(map(Path, glob(path, recursive=True)))
         if not matches:
-            what = "a folder without pictures" if Path(path).is_dir() else "neither a picture, a folder nor a glob"
-            raise InputError(f"{path} is {what} that leads to one.")
+            fault = "is a folder without pictures" if Path(path).is_dir() else "leads to nothing"
+            raise InputError(f"{path} {fault}. Allowed: pictures, folders that hold some, globs that match some.")
         found += matches
     return list(dict.fromkeys(found))
+
+
+def name_copies(files: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Where the annotated copy of each picture goes; of two with one name the later gets a number.
+
+    Raises:
+        InputError: a copy would take the place of a picture that was given.
+    """
+    copies: dict[Path, Path] = {}
+    taken: set[str] = set()
+    for file in files:
+        name, number = f"{file.stem}.jpg", 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{file.stem}-{number}.jpg"
+        taken.add(name.lower())
+        copies[file] = out / name
+    given = {file.resolve() for file in files}
+    for file, copy in copies.items():
+        if copy.resolve() in given:
+            raise InputError(f"The annotated copy of {file} would overwrite the picture {copy}. Name another --out.")
+    return copies
 
 
 def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
@@ -97,24 +121,14 @@ def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
     loader = EvalLoader(pictures, predictor.recipe.resize, batch_size=CHUNK, pad_value=padding)
     found = [detections for batch in loader for detections in predictor.detect(batch)]
     best = best_thresholds(pictures.to_coco(), to_results(found, predictor.categories.ids))
-    console = Console(stderr=True)
     for index, name in enumerate(predictor.categories.names):
-        console.print(f"{name}: score ≥ {best[index].score:.3f} gives F1 {best[index].f1:.3f}", highlight=False)
+        print(f"{name}: score ≥ {best[index].score:.3f} gives F1 {best[index].f1:.3f}", file=sys.stderr)
     return torch.tensor([best[index].score for index in range(len(predictor.categories))])
 
 
-def _entry(file: Path, found: Detections, predictor: Predictor) -> dict[str, object]:
+def _entry(file: Path, copy: Path | None, found: Detections, predictor: Predictor) -> dict[str, object]:
     objects = [
         {"class": predictor.categories.names[label], "score": round(score, 4), "box": [round(v, 2) for v in box]}
-        for label, score, box in zip(
-            found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
-        )
+        for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
     ]
-    return {"file": str(file), "objects": objects}
-
-
-def _copy_name(file: Path, files: Sequence[Path]) -> str:
-    """The copy's name; with the folder's name before it where two pictures share one."""
-    same = sum(other.name == file.name for other in files) > 1
-    stem = "-".join((*file.parent.parts[-2:], file.stem)) if same else file.stem
-    return f"{stem.replace('/', '')}.jpg"
+    return {"file": str(file), **({"copy": copy.name} if copy else {}), "objects": objects}

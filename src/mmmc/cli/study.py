@@ -36,7 +36,10 @@ def collect(arguments: Sequence[str]) -> None:
         folder.require()
         if not folder.record.is_file():
             raise InputError(f"{run_path} is not finished: it has no {folder.record.name}.")
-        record = json.loads(folder.record.read_text(encoding="utf-8"))
+        try:
+            record = json.loads(folder.record.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{folder.record} is not JSON: {error}.") from error
         records.append(config.records, {**record, "name": config.name or record["name"]})
 
 

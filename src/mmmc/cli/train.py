@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
@@ -14,6 +15,9 @@ from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
 from mmmc.recipe.reading import add_recipe, instantiate, recipe_names, set_recipe
 from mmmc.training import train
+
+MACHINE = ("--accelerator", "--devices", "--nodes", "--quiet")
+"""Flags that change nothing about the result."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -43,6 +47,7 @@ def run(arguments: Sequence[str]) -> None:
         "quiet": first.quiet,
     }
     if first.resume is not None:
+        _refuse_beside_resume(first.folder, arguments)
         out = Path(first.resume)
         scores = train(None, out, resume=True, **options)
     else:
@@ -57,7 +62,19 @@ def run(arguments: Sequence[str]) -> None:
         out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
         budget = seconds(config.time) if config.time else None
         scores = train(recipe, out, init=config.init, time_budget=budget, **options)
-    console = Console()
-    console.print(tables(scores))
+    if rank_zero_only.rank != 0:
+        return  # the first process speaks for all
+    Console().print(tables(scores))
     draw_run(out)
-    console.print(f"Weights, metrics and pictures: {out}", highlight=False)
+    print(f"Weights, metrics and pictures: {out}")
+
+
+def _refuse_beside_resume(folder: str | None, arguments: Sequence[str]) -> None:
+    """A run goes on with its own recipe and data; whoever names others would be disregarded."""
+    given = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+    others = [flag for flag in given if flag not in ("--resume", *MACHINE)] + ([folder] if folder is not None else [])
+    if others:
+        raise InputError(
+            f"--resume takes recipe and data from the run, so {', '.join(others)} cannot be given with it; "
+            f"allowed: {', '.join(MACHINE)}."
+        )

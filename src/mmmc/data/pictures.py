@@ -32,16 +32,15 @@ def read_picture(path: str | Path) -> UInt8[Tensor, "3 height width"]:
     """
     try:
         with Image.open(path) as image:
-            return _decode(image)
+            ImageOps.exif_transpose(image, in_place=True)  # spares a copy of the picture
+            return F.pil_to_tensor(_to_rgb(image))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except UnidentifiedImageError:
         raise InputError(f"{path}: not a picture, or of a format that Pillow does not read.") from None
     except MemoryError:
         raise
-    except (
-        Exception
-    ) as error:  # Damage makes Pillow's decoders raise almost anything: OSError, SyntaxError, IndexError …
+    except Exception as error:  # damage makes Pillow's decoders raise almost anything
         raise InputError(f"{path}: cannot be decoded, it may be truncated or damaged: {error}.") from error
 
 
@@ -59,7 +58,7 @@ def from_any(image: str | Path | Image.Image | np.ndarray | Tensor) -> UInt8[Ten
         return read_picture(image)
     if isinstance(image, Image.Image):
         try:
-            return _decode(image)
+            return F.pil_to_tensor(_to_rgb(ImageOps.exif_transpose(image)))
         except (OSError, ValueError) as error:
             raise InputError(f"The PIL image given, mode {image.mode}, cannot be used: {error}.") from error
     if isinstance(image, np.ndarray):
@@ -72,10 +71,6 @@ def from_any(image: str | Path | Image.Image | np.ndarray | Tensor) -> UInt8[Ten
     )
 
 
-def _decode(image: Image.Image) -> Tensor:
-    return F.pil_to_tensor(_to_rgb(ImageOps.exif_transpose(image)))
-
-
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers without a known range; store it with 8 or 16 bits")
@@ -84,7 +79,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colours.size, _WHITE), colours).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:

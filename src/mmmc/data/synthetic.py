@@ -242,6 +242,7 @@ def _body(rng: np.random.Generator, side: float, aspect: float, label: int | Non
     # Larger objects have relatively smaller badges: half of an 8 px object, a quarter of a 200 px one.
     radius = min(0.39 * side**0.785, 0.36 * min(width, height))
     margin = 1 - 2 * 1.12 * radius / np.array([width, height])  # a tilted square reaches beyond its radius
+    # From 8 pixels up the longer side leaves room for an end, so some outline always does.
     while True:
         outline = _outline(rng)
         middle = (rng.uniform(-0.08, 0.08), rng.uniform(-0.08, 0.08))

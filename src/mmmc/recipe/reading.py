@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from mmmc.assign import Assigner
 from mmmc.criterion import Criterion
 from mmmc.errors import InputError, did_you_mean
-from mmmc.recipe.config import Recipe
+from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
 
 SHIPPED = resources.files("mmmc") / "recipes"
 
@@ -67,8 +67,11 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     return from_dict(content, source=str(name))
 
 
-def read_recipe(name: str | Path) -> dict[str, Any]:
-    """The content of a recipe file, with that of its `base`, if it names one, underneath."""
+def read_recipe(name: str | Path, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The content of a recipe file, with that of its `base`, if it names one, underneath.
+
+    A base is named as any recipe; a path starts from the file that names it. `above` are the files that led here.
+    """
     text, source = _recipe_text(name)
     try:
         content = yaml.safe_load(text) or {}
@@ -77,7 +80,15 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{source}: a recipe is a mapping of sections; found {type(content).__name__}.")
     base = content.pop("base", None)
-    return merge(read_recipe(base), content) if base else content
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise InputError(f"{source}: base is {base!r}; allowed: the name of a recipe, or the path of a .yaml file.")
+    above = (*above, _identity(name))
+    base = str(Path(name).parent / base) if _is_file_name(base) else base
+    if _identity(base) in above:
+        raise InputError(f"{source}: its base leads back to itself: {' → '.join((*above, _identity(base)))}.")
+    return merge(read_recipe(base, above), content)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,12 +96,8 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        same_class = not isinstance(value, Mapping) or value.get("class_path", "") in (
-            "",
-            (old or {}).get("class_path"),
-        )
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping) and same_class
-        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
+        nested = isinstance(value, Mapping) and isinstance(old, Mapping) and _same_class(old, value)
+        merged[key] = merge(old, value) if nested else value
     return merged
 
 
@@ -118,9 +125,9 @@ def instantiate(parser: ArgumentParser, config: Namespace) -> Recipe:
 def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputError:
     """The parser's complaint as ours, with the nearest allowed name where a name is unknown."""
     if isinstance(error.__cause__, InputError):
-        return error.__cause__
+        return InputError(f"{source}: {error.__cause__}")
     message = re.sub(r"\s+", " ", error.message or str(error)).strip()
-    unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.]+)", message)
+    unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.-]+)", message)
     if unknown is None:
         return InputError(f"{source}: {message}")
     given = next(group for group in unknown.groups() if group)
@@ -133,7 +140,8 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
     elif "." in given:
         allowed = [key for key in _keys(parser) if key.startswith(given.split(".")[0] + ".")] or _keys(parser)
     else:
-        allowed = [f.name for f in fields(Recipe)]
+        # An option of a section that is given without it, such as `--epochs`; else any flag.
+        allowed = [key for key in _keys(parser) if key.endswith(f".{given}")] or _flags(parser)
     return InputError(f"{source}: {message.rstrip('.')}.{did_you_mean(given, allowed)}")
 
 
@@ -160,18 +168,46 @@ def to_yaml(recipe: Recipe) -> str:
 
 
 def _recipe_text(name: str | Path) -> tuple[str, str]:
-    if str(name).endswith((".yaml", ".yml")):
+    if _is_file_name(name):
         try:
             return Path(name).read_text(encoding="utf-8"), str(name)
         except OSError as error:
             raise InputError(f"Recipe {name} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"Recipe {name} is no text in UTF-8: {error}.") from error
     if name not in recipe_names():
         raise InputError(f"There is no recipe {name!r}.{did_you_mean(str(name), recipe_names())} Or name a .yaml file.")
     return SHIPPED.joinpath(f"{name}.yaml").read_text(encoding="utf-8"), f"recipe {name}"
 
 
+def _is_file_name(name: str | Path) -> bool:
+    return str(name).endswith((".yaml", ".yml"))
+
+
+def _identity(name: str | Path) -> str:
+    """The same for all ways to write the path of one file."""
+    return str(Path(name).resolve()) if _is_file_name(name) else str(name)
+
+
+def _same_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether `new` names no class, or that of `old`, maybe by another path."""
+    one, other = old.get("class_path"), new.get("class_path", old.get("class_path"))
+    if one == other:
+        return True
+    try:
+        return import_class(one) is import_class(other)
+    except (AttributeError, ImportError, ValueError):
+        return False
+
+
 def _keys(parser: ArgumentParser) -> list[str]:
-    return [action.dest for action in parser._actions if "." in action.dest]
+    return [action.dest for action in parser._actions if "." in action.dest and not action.dest.endswith(".help")]
+
+
+def _flags(parser: ArgumentParser) -> list[str]:
+    """Flags without a dot, and the sections."""
+    flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+    return sorted({flag[2:].split(".")[0] for flag in flags} - {"help"})
 
 
 def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +217,9 @@ def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> d
         if isinstance(item, Mapping) and isinstance(other, Mapping):
             if item.get("class_path") == other.get("class_path"):
                 item = _without_defaults(item, other)
+            else:
+                own = _without_defaults(item["init_args"], _defaults(import_class(item["class_path"])))
+                item = {**item, "init_args": own}
             if item:
                 different[key] = item
         elif item != other:
@@ -188,13 +227,18 @@ def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> d
     return different
 
 
+def _defaults(kind: Any) -> dict[str, Any]:
+    return {f.name: to_dict(f.default) for f in fields(kind) if f.default is not MISSING}
+
+
 def digest(recipe: Recipe) -> str:
-    """Twelve hexadecimal digits of what decides the result, apart from seed and set.
+    """Twelve hexadecimal digits of what decides the result, apart from seed and set, and from how it is logged.
 
     Options at their defaults do not count, so a new option leaves the digests of old recipes as they were.
     """
-    deciding = _without_defaults(to_dict(recipe), to_dict(Recipe()))
-    deciding.pop("data", None)
-    for name in ("seed", "workers", "log_every", "loggers"):
-        deciding.get("train", {}).pop(name, None)
+    usual = TrainConfig()
+    train = replace(
+        recipe.train, seed=usual.seed, workers=usual.workers, log_every=usual.log_every, loggers=usual.loggers
+    )
+    deciding = _without_defaults(to_dict(replace(recipe, data=DataConfig(), train=train)), to_dict(Recipe()))
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

@@ -16,12 +16,12 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "recipe_hash": (str,),
     "version": (str,),
     "metrics": (dict,),
-    "epochs": (int,),
+    "iterations": (int,),
     "seconds": (int, float),
     "machine": (dict,),
 }
 """What every record holds: the variant's name, the set, the seed, a hash of the recipe without name and seed,
-the package's version, metrics by name as fractions (None where undefined), epochs and seconds of training,
+the package's version, metrics by name as fractions (None where undefined), iterations and seconds of training,
 and the machine (cpu, cores, threads, torch). Further fields are kept."""
 
 IDENTITY = ("name", "set", "seed", "recipe_hash")

@@ -72,7 +72,10 @@ class RunFolder:
     def creating(self, first_process: bool) -> Iterator[None]:
         """Make the folder; remove it again if what happens inside is refused."""
         if first_process:
-            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"The run folder {self.path} cannot be made: {error.strerror}.") from error
         try:
             yield
         except InputError:

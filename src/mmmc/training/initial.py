@@ -69,10 +69,17 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
         weights = load_weights(file)
         theirs, names = dict(weights.state), weights.categories.names
     else:
-        theirs, names = from_torchvision(load_tensors(file)), COCO_NAMES
+        state = load_tensors(file)
+        try:
+            theirs, names = from_torchvision(state), COCO_NAMES
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         theirs[BOX_BIAS] = theirs[BOX_BIAS] + torch.tensor([0.5, 0.5, -0.5, -0.5])
         shifted = (BOX_BIAS,)
     ours = detector.state_dict()
+    for name, value in ours.items():
+        if name.endswith("num_batches_tracked"):  # a frozen BatchNorm has counted none
+            theirs.setdefault(name, value)
     wrong = [
         name
         for name, value in ours.items()

@@ -8,13 +8,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mmmc.errors import InputError
 from mmmc.files import write_atomically
 from mmmc.training.step import StepResult
 
@@ -52,7 +53,7 @@ class Journal:
         )
         self._task = self._progress.add_task("train", total=total, epoch=0, message="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Journal:
         self._progress.start()
         return self
 
@@ -83,11 +84,18 @@ class Journal:
         self._progress.update(self._task, completed=step)
 
     def write(self, row: Row) -> None:
-        """Append a line, and hand its numbers to the loggers."""
+        """Append a line, and hand its numbers to the loggers.
+
+        Raises:
+            InputError: the file cannot be written, for instance because the disk is full.
+        """
         if not self.fabric.is_global_zero:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise InputError(f"{self.path} could not be written: {error}.") from error
         numbers = {
             f"{row['kind']}/{name}": value
             for name, value in row.items()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
@@ -24,7 +24,7 @@ from mmmc.evaluate import Scores, score, to_results
 from mmmc.files import write_atomically
 from mmmc.model import Detector
 from mmmc.predictor import detect
-from mmmc.recipe import Recipe, from_dict, to_yaml
+from mmmc.recipe import Recipe, digest, load_recipe, to_yaml
 from mmmc.training.environment import environment
 from mmmc.training.folder import RunFolder
 from mmmc.training.initial import initialize
@@ -35,6 +35,8 @@ from mmmc.training.record import write_record
 from mmmc.training.sets import open_sets, write_repairs
 from mmmc.training.step import backward_step
 from mmmc.training.timing import iterations_within
+
+CHECKPOINT_PARTS = ("model", "ema", "optimizer", "progress", "categories", "recipe", "finished")
 
 
 @dataclass
@@ -89,13 +91,18 @@ def train(
     if not resume:
         folder.require_free()
     train_set, val_set = open_sets(recipe.data)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        precision=recipe.train.precision,
-        loggers=build_loggers(recipe.train.loggers, folder.path),
-    )
+    loggers = build_loggers(recipe.train.loggers, folder.path)
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            precision=recipe.train.precision,
+            loggers=loggers,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
+        raise InputError(f"This machine cannot be used with {asked}: {error}") from error
     # With several processes the others begin here, after the same checks.
     fabric.launch()
     if resume:
@@ -121,6 +128,7 @@ class _Run:
         quiet: bool,
     ) -> None:
         config = recipe.train
+        self.deadline = None if time_budget is None else time.perf_counter() + time_budget
         console = None if quiet else Console(stderr=True)
         # Everything random before the first step is drawn here: the new layers of the detector.
         torch.manual_seed(config.seed)
@@ -166,7 +174,6 @@ class _Run:
                 val_pictures=len(val_set),
             )
             recipe = replace(recipe, train=replace(config, iterations=iterations))
-        self.deadline = None if time_budget is None else time.perf_counter() + time_budget
         self.recipe = recipe
         self.detector = detector
         self.ema = EMA(detector, recipe.train.ema) if recipe.train.ema is not None else None
@@ -186,9 +193,8 @@ class _Run:
                 epoch, began = self.progress.epoch, time.perf_counter()
                 self._train_epoch(epoch)
                 self.progress.epoch += 1
-                out_of_time = self.deadline is not None and time.perf_counter() > self.deadline
                 every = self.recipe.train.evaluate_every
-                last = self.progress.epoch == epochs or out_of_time
+                last = self.progress.epoch == epochs or self._out_of_time()
                 if last or (every and self.progress.epoch % every == 0):
                     scores = self._evaluate(epoch)
                     last = last or self._stalled()
@@ -196,7 +202,8 @@ class _Run:
                 self._save(scores if last else None)
                 if last:
                     break
-        return scores if scores is not None else self._evaluate(epochs - 1)
+        assert scores is not None, "the last epoch is always evaluated"
+        return scores
 
     def _train_epoch(self, epoch: int) -> None:
         self.journal.begin(epoch, self.progress.step)
@@ -234,9 +241,7 @@ class _Run:
         found = [
             detection
             for batch in self.val_loader
-            for detection in detect(
-                model, batch, self.recipe.postprocess, self.fabric.device, self.fabric.autocast()
-            )
+            for detection in detect(model, batch, self.recipe.postprocess, self.fabric.device, self.fabric.autocast())
         ]
         results = to_results(found, self.categories.ids)
         if self.fabric.world_size > 1:
@@ -267,6 +272,10 @@ class _Run:
             self.progress.since_best += 1
         return scores
 
+    def _out_of_time(self) -> bool:
+        # All processes go by the clock of the first.
+        return self.deadline is not None and self.fabric.broadcast(time.perf_counter() > self.deadline)
+
     def _stalled(self) -> bool:
         patience = self.recipe.train.early_stop
         if patience is None or self.progress.since_best < patience:
@@ -294,6 +303,7 @@ class _Run:
                 "optimizer": self.optimizer.state_dict(),
                 "progress": asdict(self.progress),
                 "categories": self.categories.to_dict(),
+                "recipe": digest(self.recipe),
                 "finished": finished,
             }
             save_checkpoint(self.folder.checkpoint, content)
@@ -301,10 +311,15 @@ class _Run:
 
     def _resume(self) -> None:
         state = load_checkpoint(self.folder.checkpoint)
-        if state["categories"] != self.categories.to_dict():
-            raise InputError(f"{self.folder.path}: the data has other categories than when the run began.")
+        missing = [part for part in CHECKPOINT_PARTS if part not in state]
+        if missing:
+            raise InputError(f"{self.folder.checkpoint} is not whole: {', '.join(missing)} is missing.")
         if state["finished"]:
             raise InputError(f"{self.folder.path} is finished; there is nothing to resume.")
+        if state["recipe"] != digest(self.recipe):
+            raise InputError(f"{self.folder.recipe} is not the recipe that the run began with.")
+        if state["categories"] != self.categories.to_dict():
+            raise InputError(f"{self.folder.path}: the data has other categories than when the run began.")
         load_state(self.detector, state["model"], self.folder.checkpoint)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
@@ -328,4 +343,4 @@ class _Run:
 
 def _resumed_recipe(folder: RunFolder) -> Recipe:
     folder.require()
-    return from_dict(yaml.safe_load(folder.recipe.read_text(encoding="utf-8")), source=str(folder.recipe))
+    return load_recipe(folder.recipe)

@@ -20,7 +20,7 @@ def write_record(
     around = environment()
     record: dict[str, Any] = {
         "name": folder.path.name,
-        "set": scored.annotations.parent.parent.name + (" holdout" if recipe.data.holdout else ""),
+        "set": scored.annotations.resolve().parent.parent.name + (" holdout" if recipe.data.holdout else ""),
         "seed": recipe.train.seed,
         "recipe_hash": digest(recipe),
         "version": around["packages"]["mmmc"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def write_repairs(path: Path, repairs: Sequence[Repair]) -> None:
                 "file": str(repair.file),
                 "annotation": repair.annotation_id,
                 "image": repair.image_id,
-                # NaN is no JSON; null stands for it.
-                "box": [value if value == value else None for value in repair.box],
+                # JSON has no word for what is not finite; null stands for it.
+                "box": [value if math.isfinite(value) else None for value in repair.box],
                 "fault": repair.fault,
                 "action": repair.action,
             }

@@ -78,10 +78,12 @@ def step_divisors(fabric: Fabric, parts: Sequence[Losses]) -> dict[str, Tensor]:
     """
     terms = parts[0].terms
     norms = torch.stack([torch.stack([losses[name].norm for losses in parts]).sum() for name in terms])
-    floors = torch.tensor([term.floor for term in terms.values()], dtype=norms.dtype, device=norms.device)
     total = fabric.all_reduce(norms.detach(), reduce_op="sum")
     assert isinstance(total, Tensor)
-    return dict(zip(terms, (total.maximum(floors) / fabric.world_size).unbind(), strict=True))
+    return {
+        name: norm.clamp(min=term.floor) / fabric.world_size
+        for (name, term), norm in zip(terms.items(), total.unbind(), strict=True)
+    }
 
 
 def gradients_kept_back(model: nn.Module, keep: bool) -> AbstractContextManager[None]:

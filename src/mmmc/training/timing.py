@@ -14,7 +14,7 @@ from torch import nn
 from mmmc.errors import InputError
 from mmmc.recipe import Recipe
 from mmmc.structures import Batch
-from mmmc.training.step import training_losses
+from mmmc.training.step import backward_step
 
 WARM = 3
 """Steps that are not timed: the first ones also start loaders and choose kernels."""
@@ -35,32 +35,34 @@ def iterations_within(
 ) -> int:
     """Iterations that fit into `seconds` with their evaluations, from a few timed steps on a copy of the detector.
 
+    Loading counts where a step waits for it.
+
     Raises:
         InputError: not even ten do.
     """
-    began = time.perf_counter()
+    began = last = time.perf_counter()
     probe = copy.deepcopy(detector)
     times: list[float] = []
     pictures = 0
     for parts in steps:
-        start = time.perf_counter()
-        for batch in parts:
-            losses, _ = training_losses(fabric, probe, batch.to(fabric.device), recipe)
-            losses.total().backward()  # type: ignore[no-untyped-call]
-            pictures += len(batch)
+        backward_step(fabric, probe, [batch.to(fabric.device) for batch in parts], recipe)
         if fabric.device.type == "cuda":
             torch.cuda.synchronize(fabric.device)
-        times.append(time.perf_counter() - start)
+        now = time.perf_counter()
+        times.append(now - last)
+        pictures += sum(len(batch) for batch in parts)
+        last = now
     step = statistics.median(times[WARM:] or times)
     pictures_a_second = pictures / len(times) / step
     # Evaluation predicts without gradient: about a third of a step's work for each picture.
-    evaluation = val_pictures / pictures_a_second / 3
+    evaluation = val_pictures / fabric.world_size / pictures_a_second / 3
     left = RESERVE * seconds - (time.perf_counter() - began) - evaluation
     every = recipe.train.evaluate_every * steps_per_epoch
-    total = int(left / (step + (evaluation / every if every else 0)))
+    # All processes go by the clock of the first.
+    total = int(fabric.broadcast(int(left / (step + (evaluation / every if every else 0)))))
     if total < 10:
         raise InputError(
             f"{seconds:.0f} seconds are too short: one iteration takes {step:.1f} s and the evaluation about "
             f"{evaluation:.0f} s here. Allow more time, or choose smaller pictures, batch or backbone."
         )
-    return int(fabric.broadcast(total))
+    return total

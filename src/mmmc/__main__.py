@@ -1,0 +1,5 @@
+"""`python -m mmmc`: the command line."""
+
+from mmmc.cli import main
+
+raise SystemExit(main())

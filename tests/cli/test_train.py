@@ -1,0 +1,108 @@
+"""`mmmc train`, `mmmc data`, `mmmc recipes`, `mmmc study`: from nothing to a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmmc.cli import main
+from mmmc.cli import train as verb
+from mmmc.errors import InputError
+from mmmc.recipe import load_recipe, recipe_names
+
+
+def test_a_run_folder_holds_all_there_is(tiny_run: Path, tiny_set: Path) -> None:
+    files = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()}
+    pictures = {f"pictures/{name}.png" for name in ("curves", "labels", "losses", "objects", "predictions")}
+    texts = {"recipe.yaml", "metrics.jsonl", "environment.json", "record.json"}
+    assert files == pictures | texts | {"best.safetensors", "last.safetensors", "checkpoint.pt"}
+    recipe = load_recipe(tiny_run / "recipe.yaml")
+    assert recipe.data.path == str(tiny_set)
+    assert (recipe.model.backbone, recipe.train.epochs, recipe.optimizer.kind) == ("test_efficientnet", 1, "adamw")
+
+
+class Stop(InputError):
+    """Ends the command where training would begin."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What `mmmc.train` is called with; it does not train."""
+    calls: dict[str, Any] = {}
+
+    def stand_in(recipe: object, out: Path, **options: Any) -> None:
+        calls.update(options, recipe=recipe, out=out)
+        raise Stop("stop")
+
+    monkeypatch.setattr(verb, "train", stand_in)
+    return calls
+
+
+def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
+    flags = [
+        "--recipe",
+        "demo",
+        "--time",
+        "1.5h",
+        "--devices",
+        "2",
+        "--nodes",
+        "3",
+        "--init",
+        "other",
+        "--quiet",
+        "true",
+    ]
+    assert main(["train", "sets/cells", *flags, "--train.seed", "5", "--assigner.range_strides", "3"]) == 2
+    assert asked["out"] == Path("runs/demo-cells-5")
+    assert (asked["time_budget"], asked["devices"], asked["nodes"], asked["init"]) == (5400, 2, 3, "other")
+    assert (asked["accelerator"], asked["quiet"]) == ("auto", True)
+    wanted = {"data": {"path": "sets/cells"}, "train": {"seed": 5}}
+    assigner = {"class_path": "mmmc.assign.FCOS", "init_args": {"range_strides": 3.0}}
+    assert asked["recipe"] == load_recipe("demo", {**wanted, "assigner": assigner})
+
+
+def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:
+    assert main(["train", "cells"]) == 2
+    assert asked["recipe"] == load_recipe("small", {"data": {"path": "cells"}})
+    assert (asked["out"], asked["time_budget"], asked["devices"]) == (Path("runs/small-cells-0"), None, "auto")
+
+
+def test_resume_needs_nothing_but_the_folder(asked: dict[str, Any]) -> None:
+    assert main(["train", "--resume", "runs/a", "--accelerator", "cpu"]) == 2
+    assert (asked["recipe"], asked["out"], asked["resume"]) == (None, Path("runs/a"), True)
+
+
+def test_data_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "make", str(tmp_path / "set"), "--train", "2", "--val", "1", "--seed", "4"]) == 0
+    assert capsys.readouterr().out == f"2 + 1 pictures: {tmp_path / 'set'}\n"
+    names = ["train_00000.png", "train_00001.png", "val_00000.png"]
+    assert sorted(path.name for path in (tmp_path / "set/images").iterdir()) == names
+
+
+def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    assert capsys.readouterr().out.split() == recipe_names()
+
+
+def test_a_recipe_is_printed_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes", "small"]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "again.yaml").write_text(printed)
+    assert load_recipe(tmp_path / "again.yaml") == load_recipe("small")
+    assert "  gamma: 0.1\n" in printed, "defaults are printed, too"
+
+
+def test_records_become_a_table(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = tmp_path / "records.jsonl"
+    for _ in range(2):  # a run that is collected again takes its own place
+        assert main(["study", "collect", str(tiny_run), "--name", "tiny FCOS", "--records", str(records)]) == 0
+    assert len(records.read_text().splitlines()) == 1
+    capsys.readouterr()
+    assert main(["study", "table", str(records)]) == 0
+    metrics = json.loads((tiny_run / "record.json").read_text())["metrics"]
+    cells = [f"{100 * metrics[name]:.1f} (n = 1)" for name in ("AP", "AP50", "AP75")]
+    assert f"| tiny | tiny FCOS | {' | '.join(cells)} | 0 |" in capsys.readouterr().out
