@@ -91,6 +91,13 @@ def test_what_is_predicted_in_the_padding_is_nobody_s() -> None:
     assert len(found) == 3
 
 
+def test_a_score_that_is_not_a_number_is_no_detection() -> None:
+    said = prediction([[0.25, 0.01], [0.36, 0.01], LOW, LOW, LOW, LOW])
+    said.quality[0, 0] = math.nan
+    (found,) = Postprocess()(POINTS, said, [make_target([], (16, 32))])
+    torch.testing.assert_close(found.scores, torch.tensor([0.6 * 0.8]))
+
+
 def test_each_picture_for_itself() -> None:
     scene = make_scene(0)
     both = Postprocess()(*scene)

@@ -24,8 +24,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException as error:
         with suppress(OSError):  # there may not even be a folder
             temporary.unlink()
-        # PyTorch reports a full disk by a RuntimeError.
+        # PyTorch reports a full disk by a RuntimeError, which says nothing of a disk.
         if not isinstance(error, (OSError, RuntimeError)):
             raise
+        why = f"{error}." if isinstance(error, OSError) else f"{error} Is the disk full?"
         kept = " The older file is untouched." if path.exists() else ""
-        raise InputError(f"{path} could not be written: {error}.{kept}") from error
+        raise InputError(f"{path} could not be written: {why}{kept}") from error

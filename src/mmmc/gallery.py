@@ -96,7 +96,7 @@ def draw_losses(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
     )
 
 
-def candidate_losses(points: Points, prediction: Prediction, target: Target) -> dict[str, Float[Tensor, "P"]]:
+def candidate_losses(points: Points, prediction: Prediction, target: Target) -> dict[str, Float[Tensor, " P"]]:
     """Focal loss and GIoU loss of every point inside a box, for the smallest box around it; NaN elsewhere."""
     everywhere = FCOS(range_strides=None, center_radius=None)(points, prediction, [target])
     losses = DenseCriterion(box_weight="none").point_losses(points, prediction, [target], everywhere)

@@ -58,7 +58,8 @@ class Postprocess:
         for p, s, b in zip(
             probability.split(sizes), score.split(sizes), prediction.boxes[index].to(dtype).split(sizes), strict=True
         ):
-            point, label = (p > self.threshold).nonzero(as_tuple=True)
+            # A score that is not a number is no detection.
+            point, label = ((p > self.threshold) & s.isfinite()).nonzero(as_tuple=True)
             best, order = s[point, label].topk(min(self.per_level, len(point)))
             boxes.append(b[point[order]])
             scores.append(best)

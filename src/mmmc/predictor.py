@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from mmmc.structures import Batch, Detections, Target
 
 WEIGHTS = ("best", "last")
 """Weights that a run folder holds: of the best evaluated epoch, and of the last one."""
+
+DIVISOR = 32
+"""Sides of a batch are multiples of it."""
 
 
 def build_detector(weights: Weights) -> Detector:
@@ -82,7 +86,7 @@ class Predictor:
         Args:
             images: paths, PIL pictures, arrays `H W 3`, or tensors `3 H W`, 8-bit or in 0..1. `image_id` of a
                 result is the place in this list.
-            batch_size: pictures that go through the network at once.
+            batch_size: pictures that go through the network at once, if they get one size. The result is the same.
 
         Raises:
             InputError: a single picture instead of several, or one that cannot be used.
@@ -107,18 +111,15 @@ class Predictor:
     def batch(self, images: Sequence[Any], first_id: int = 0) -> Batch:
         """Pictures resized and padded as in evaluation, without objects."""
         samples = [self._sample(image, first_id + index) for index, image in enumerate(images)]
-        return collate(samples, self.detector.backbone.normalize.padding, divisor=32)
+        return collate(samples, self.detector.backbone.normalize.padding, DIVISOR)
 
     def _batches(self, images: Iterable[Any], batch_size: int) -> Iterator[Batch]:
-        chunk: list[Any] = []
-        done = 0
-        for image in images:
-            chunk.append(image)
-            if len(chunk) == batch_size:
-                yield self.batch(chunk, done)
-                done, chunk = done + batch_size, []
-        if chunk:
-            yield self.batch(chunk, done)
+        # Only pictures that are padded to one size anyway share a batch: GroupNorm sees the padding, so a larger one
+        # would let a picture's detections depend on its neighbours.
+        samples = (self._sample(image, index) for index, image in enumerate(images))
+        for _, same in groupby(samples, key=_padded_size):
+            while chunk := list(islice(same, batch_size)):
+                yield collate(chunk, self.detector.backbone.normalize.padding, DIVISOR)
 
     def _sample(self, image: Any, image_id: int) -> Sample:
         picture = from_any(image)
@@ -133,6 +134,11 @@ class Predictor:
             scale=scale,
         )
         return Sample(resized, target)
+
+
+def _padded_size(sample: Sample) -> tuple[int, int]:
+    height, width = sample.target.size
+    return -(-height // DIVISOR) * DIVISOR, -(-width // DIVISOR) * DIVISOR
 
 
 @torch.no_grad()

@@ -39,7 +39,7 @@ class Target:
     """
 
     boxes: Float[Tensor, "M 4"]
-    labels: Int[Tensor, "M"]
+    labels: Int[Tensor, " M"]
     crowd: Float[Tensor, "R 4"]
     image_id: int
     size: tuple[int, int]
@@ -98,17 +98,17 @@ class Points:
     """
 
     xy: Float[Tensor, "P 2"]
-    stride: Float[Tensor, "P"]
-    level: Int[Tensor, "P"]
+    stride: Float[Tensor, " P"]
+    level: Int[Tensor, " P"]
     shapes: tuple[tuple[int, int], ...]
     strides: tuple[int, ...]
 
-    def split(self, values: Float[Tensor, "P"] | Int[Tensor, "P"] | Bool[Tensor, "P"]) -> list[Tensor]:
+    def split(self, values: Float[Tensor, " P"] | Int[Tensor, " P"] | Bool[Tensor, " P"]) -> list[Tensor]:
         """Cut a vector over all points into one map of `height width` per level. Every loss map is this call."""
         sizes = [height * width for height, width in self.shapes]
         return [part.view(shape) for part, shape in zip(values.split(sizes), self.shapes, strict=True)]
 
-    def within(self, size: tuple[int, int]) -> Bool[Tensor, "P"]:
+    def within(self, size: tuple[int, int]) -> Bool[Tensor, " P"]:
         """Which points lie on a picture of this height and width rather than in the padding beyond it."""
         height, width = size
         return (self.xy[:, 0] < width) & (self.xy[:, 1] < height)
@@ -165,15 +165,15 @@ class Assignment:
     gt: Int[Tensor, "B P"]
     score: Float[Tensor, "B P"]
     weight: Float[Tensor, "B P"]
-    state: list[Int[Tensor, "_"]]
-    finite: Bool[Tensor, "B"]
+    state: list[Int[Tensor, " _"]]
+    finite: Bool[Tensor, " B"]
 
     @property
     def positive(self) -> Bool[Tensor, "B P"]:
         """Points that answer for an object."""
         return self.gt >= 0
 
-    def counts(self) -> list[Int[Tensor, "_"]]:
+    def counts(self) -> list[Int[Tensor, " _"]]:
         """Positive points of each object, per picture."""
         return [
             torch.zeros(len(state), dtype=torch.long, device=gt.device).index_add_(0, gt.clamp(min=0), (gt >= 0).long())
@@ -198,8 +198,8 @@ class Detections:
     """Boxes found in one picture, best score first, in pixels of the picture file."""
 
     boxes: Float[Tensor, "N 4"]
-    scores: Float[Tensor, "N"]
-    labels: Int[Tensor, "N"]
+    scores: Float[Tensor, " N"]
+    labels: Int[Tensor, " N"]
     image_id: int
 
     def __len__(self) -> int:
@@ -209,7 +209,7 @@ class Detections:
         """The same detections on `device`."""
         return replace(self, boxes=self.boxes.to(device), scores=self.scores.to(device), labels=self.labels.to(device))
 
-    def above(self, threshold: float | Float[Tensor, "C"]) -> Detections:
+    def above(self, threshold: float | Float[Tensor, " C"]) -> Detections:
         """Those with at least this score; one threshold for all classes or one for each."""
         limit = threshold[self.labels] if isinstance(threshold, Tensor) else threshold
         keep = self.scores >= limit

@@ -12,8 +12,7 @@ from PIL import Image
 from torch import from_numpy
 from torchvision.ops import box_iou
 
-from mmmc.data import synthetic
-from mmmc.data.synthetic import CLASSES, Scene, make_synthetic, scene
+from mmmc.data.synthetic import CLASSES, Scene, layout, make_synthetic, painting, scene, writing
 from mmmc.errors import InputError
 
 COLOURS = {
@@ -122,9 +121,9 @@ def test_nothing_but_the_badge_tells_the_class() -> None:
     for number in range(20):
         bodies = []
         for label in range(len(CLASSES)):
-            loose = synthetic._body(np.random.default_rng(number), 30.0, 1.2, label, number % 2 == 0, badge=True)
-            bodies.append(synthetic._place(loose, 64, 64, (128, 128), [])[0].body)
-        pictures = [synthetic._draw([body], (128, 128), np.random.default_rng(number)).astype(int) for body in bodies]
+            loose = layout.make_body(np.random.default_rng(number), 30.0, 1.2, label, number % 2 == 0, badge=True)
+            bodies.append(layout.place(loose, 64, 64, (128, 128), [])[0].body)
+        pictures = [painting.draw([body], (128, 128), np.random.default_rng(number)).astype(int) for body in bodies]
         for body, picture in zip(bodies[1:], pictures[1:], strict=True):
             assert (body.box, body.cue, body.depth) == (bodies[0].box, bodies[0].cue, bodies[0].depth)
             assert np.array_equal(body.outline, bodies[0].outline)
@@ -139,10 +138,10 @@ def test_box_is_the_extent_of_what_is_drawn() -> None:
     y, x = np.mgrid[:128, :128] + 0.5
     shifts = []
     for _ in range(40):
-        body = synthetic._body(rng, rng.uniform(12, 60), rng.uniform(0.5, 2), None, centred=True, badge=False)
-        body = synthetic._place(body, 64, 64, (128, 128), [])[0].body
+        body = layout.make_body(rng, rng.uniform(12, 60), rng.uniform(0.5, 2), None, centred=True, badge=False)
+        body = layout.place(body, 64, 64, (128, 128), [])[0].body
         canvas = np.zeros((128, 128, 3), np.float32)
-        synthetic._fill(canvas, body.pixels(body.outline), np.ones(3))
+        painting.fill(canvas, body.pixels(body.outline), np.ones(3))
         cover = canvas[..., 0].astype(float)
         ys, xs = np.nonzero(cover > 0.02)
         # A thin tip fades out within the last pixel or two.
@@ -156,11 +155,11 @@ def test_box_is_the_extent_of_what_is_drawn() -> None:
 def test_visible_is_what_the_pictures_show() -> None:
     """The share of the area that stays, counted in pixels by painting silhouettes in order."""
     for index in range(12):
-        placed = synthetic._arrange(np.random.default_rng(index), (256, 256))
+        placed = layout.arrange(np.random.default_rng(index), (256, 256))
         masks = []
         for item in placed:
             mask = np.zeros((256, 256, 3), np.float32)
-            synthetic._fill(mask, item.body.pixels(item.body.outline), np.ones(3))
+            painting.fill(mask, item.body.pixels(item.body.outline), np.ones(3))
             x, y = np.meshgrid(np.arange(256) + 0.5, np.arange(256) + 0.5)
             on_badge = np.hypot(x - item.body.cue_xy[0], y - item.body.cue_xy[1]) < item.body.cue_radius
             masks.append((mask[..., 0] > 0.5) | on_badge)
@@ -189,7 +188,7 @@ def test_generator_is_fixed() -> None:
             one = scene(0, split, index)
             for array in (one.boxes, one.labels.astype(np.int64), one.visible, one.centred):
                 digest.update(array.tobytes())
-    assert synthetic.VERSION == 1
+    assert writing.VERSION == 1
     assert digest.hexdigest() == "5cc0b8fd62170babd4970a920c492d5beba065a437feece09eb35091e36941e8"
 
 
@@ -255,14 +254,14 @@ def test_incomplete_or_foreign_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = synthetic.scene
+    real = writing.scene
 
     def breaks_at_two(seed: int, split: str, index: int, size: tuple[int, int]) -> Scene:
         if index == 2:
             raise KeyboardInterrupt
         return real(seed, split, index, size)
 
-    monkeypatch.setattr(synthetic, "scene", breaks_at_two)
+    monkeypatch.setattr(writing, "scene", breaks_at_two)
     with pytest.raises(KeyboardInterrupt):
         make_synthetic(tmp_path / "set", train=4, val=1, size=(64, 64))
     assert list(tmp_path.iterdir()) == []

@@ -144,6 +144,7 @@ def test_the_checkpoint_does_not_hold_the_normalization() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"channels": 8}, "model.channels is 8; allowed: a multiple of model.groups = 8, at least twice"),
         ({"channels": 36}, "model.channels is 36; allowed: a multiple of model.groups = 8"),
         ({"depth": -1}, "model.depth is -1; allowed: at least 0"),
         ({"frozen_stages": -1}, "model.frozen_stages is -1; allowed: at least 0"),

@@ -16,10 +16,10 @@ from mmmc.structures import IGNORED, NEGATIVE, Assignment, ObjectState, Points, 
 class ImageLabels(NamedTuple):
     """An assignment of one picture; the fields are those of `Assignment` without the batch axis."""
 
-    gt: Int[Tensor, "P"]
-    score: Float[Tensor, "P"]
-    weight: Float[Tensor, "P"]
-    state: Int[Tensor, "M"]
+    gt: Int[Tensor, " P"]
+    score: Float[Tensor, " P"]
+    weight: Float[Tensor, " P"]
+    state: Int[Tensor, " M"]
     finite: Bool[Tensor, ""]
 
 
@@ -62,7 +62,7 @@ def inside(xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor
     return (x > x1) & (x < x2) & (y > y1) & (y < y2)
 
 
-def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Tensor, "P"]:
+def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Tensor, " P"]:
     """Conflicts: each point goes to the candidate object of lowest cost (of equals the first), else to none."""
     if cost.shape[1] == 0:
         return cost.new_full((cost.shape[0],), NEGATIVE, dtype=torch.long)
@@ -71,7 +71,7 @@ def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Te
 
 
 def hard_labels(
-    gt: Int[Tensor, "P"], candidate: Bool[Tensor, "P M"], in_box: Bool[Tensor, "P M"], dtype: torch.dtype
+    gt: Int[Tensor, " P"], candidate: Bool[Tensor, "P M"], in_box: Bool[Tensor, "P M"], dtype: torch.dtype
 ) -> ImageLabels:
     """Labels of one picture with target 1 and weight 1, and for each object why it has no point, if it has none.
 

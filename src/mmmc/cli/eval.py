@@ -23,14 +23,15 @@ def run(arguments: Sequence[str]) -> None:
     add_run(parser)
     add_set(parser)
     parser.add_argument("--results", type=str | None, default=None, help="COCO results JSON to write")
-    parser.add_argument("--batch_size", type=int, default=8, help="pictures at once")
+    parser.add_argument("--batch_size", type=int | None, default=None, help="pictures at once (default: as trained)")
     config = parse(parser, arguments)
     predictor = open_run(config)
     pictures = open_set(config, predictor, require_objects=config.results is None)
+    trained = predictor.recipe.train
     loader = EvalLoader(
         pictures,
         predictor.recipe.resize,
-        batch_size=config.batch_size,
+        batch_size=trained.batch_size // trained.accumulate if config.batch_size is None else config.batch_size,
         pad_value=predictor.detector.backbone.normalize.padding,
     )
     screen = Console(stderr=True)

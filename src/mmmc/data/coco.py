@@ -152,7 +152,7 @@ def _categories(rows: Rows) -> Categories:
     return Categories(tuple(name for _, name in ascending), tuple(id for id, _ in ascending))
 
 
-def _images(rows: Rows) -> tuple[Int64[np.ndarray, "n"], tuple[str, ...], Int64[np.ndarray, "n 2"]]:
+def _images(rows: Rows) -> tuple[Int64[np.ndarray, " n"], tuple[str, ...], Int64[np.ndarray, "n 2"]]:
     """Ids, file names, widths and heights."""
     ids, names = rows.integers("id"), rows.column("file_name", _is_text, "a name that is not empty")
     rows.unique("id", ids.tolist())
@@ -164,7 +164,7 @@ def _images(rows: Rows) -> tuple[Int64[np.ndarray, "n"], tuple[str, ...], Int64[
     return ids, tuple(names), np.array(sides, dtype=np.int64).T
 
 
-def _places(rows: Rows, field: str, ids: Int64[np.ndarray, "n"], allowed: str) -> Int64[np.ndarray, "m"]:
+def _places(rows: Rows, field: str, ids: Int64[np.ndarray, " n"], allowed: str) -> Int64[np.ndarray, " m"]:
     """For each row the place in `ids` of the id that it names."""
     named, order = rows.integers(field), np.argsort(ids)
     places = order[np.searchsorted(ids, named, sorter=order).clip(max=len(ids) - 1)]
@@ -174,7 +174,7 @@ def _places(rows: Rows, field: str, ids: Int64[np.ndarray, "n"], allowed: str) -
 
 def _boxes(
     rows: Rows, size: Int64[np.ndarray, "m 2"], bad_boxes: Literal["error", "drop", "clip"]
-) -> tuple[Float64[np.ndarray, "m 4"], Float32[np.ndarray, "m 4"], UInt8[np.ndarray, "m"]]:
+) -> tuple[Float64[np.ndarray, "m 4"], Float32[np.ndarray, "m 4"], UInt8[np.ndarray, " m"]]:
     """Boxes as in the file, boxes `x1 y1 x2 y2` cut to their pictures, and what is wrong with them."""
     nowhere = [float("nan")] * 4
     given = rows.column("bbox", lambda _: True, "four numbers x, y, width, height")
@@ -193,7 +193,7 @@ def _boxes(
 
 def _judge(
     xywh: Float64[np.ndarray, "m 4"], size: Int64[np.ndarray, "m 2"]
-) -> tuple[Float32[np.ndarray, "m 4"], UInt8[np.ndarray, "m"]]:
+) -> tuple[Float32[np.ndarray, "m 4"], UInt8[np.ndarray, " m"]]:
     """The boxes as training would see them, and the first fault of each.
 
     All is measured in float32, so that a box found to have area has it in training too.
@@ -216,7 +216,7 @@ def _judge(
     return boxes, faults.astype(np.uint8)
 
 
-def _areas(rows: Rows, xywh: Float64[np.ndarray, "m 4"], faults: UInt8[np.ndarray, "m"]) -> Float64[np.ndarray, "m"]:
+def _areas(rows: Rows, xywh: Float64[np.ndarray, "m 4"], faults: UInt8[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
     """Areas as in the file; width times height where there is none, or where a bad box has made it meaningless."""
     allowed = "a finite number, not negative; or no such field"
     given = rows.column("area", lambda value: value is None or is_number(value), allowed, default=None)

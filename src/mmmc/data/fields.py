@@ -131,7 +131,7 @@ class Rows:
         )
         return values
 
-    def integers(self, field: str) -> Int64[np.ndarray, "_"]:
+    def integers(self, field: str) -> Int64[np.ndarray, " _"]:
         """The column of an integer field."""
         return np.array(self.column(field, is_int64, "an integer"), dtype=np.int64)
 

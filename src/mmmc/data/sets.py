@@ -48,7 +48,7 @@ class Objects:
     """Annotations of one picture, `x1 y1 x2 y2` in its pixels: objects, and crowd regions that are to be ignored."""
 
     boxes: Float32[np.ndarray, "M 4"]
-    labels: Int64[np.ndarray, "M"]
+    labels: Int64[np.ndarray, " M"]
     crowd: Float32[np.ndarray, "R 4"]
 
 
@@ -110,19 +110,19 @@ class CocoSet:
     annotations: Path
     images: Path
     categories: Categories
-    image_ids: Int64[np.ndarray, "n"]
+    image_ids: Int64[np.ndarray, " n"]
     names: tuple[str, ...]
-    heights: Int64[np.ndarray, "n"]
-    widths: Int64[np.ndarray, "n"]
-    offsets: Int64[np.ndarray, "n+1"]
-    annotation_ids: Int64[np.ndarray, "m"]
+    heights: Int64[np.ndarray, " n"]
+    widths: Int64[np.ndarray, " n"]
+    offsets: Int64[np.ndarray, " n+1"]
+    annotation_ids: Int64[np.ndarray, " m"]
     xywh: Float64[np.ndarray, "m 4"]
-    labels: Int64[np.ndarray, "m"]
-    areas: Float64[np.ndarray, "m"]
-    crowds: Bool[np.ndarray, "m"]
+    labels: Int64[np.ndarray, " m"]
+    areas: Float64[np.ndarray, " m"]
+    crowds: Bool[np.ndarray, " m"]
     boxes: Float32[np.ndarray, "m 4"]
-    faults: UInt8[np.ndarray, "m"]
-    used: Bool[np.ndarray, "m"]
+    faults: UInt8[np.ndarray, " m"]
+    used: Bool[np.ndarray, " m"]
     crowd: Literal["ignore", "background"]
 
     def __len__(self) -> int:
@@ -172,7 +172,7 @@ class CocoSet:
             for k in np.flatnonzero(self.faults > Fault.TRIMMED)
         ]
 
-    def subset(self, indices: Sequence[int] | Int64[np.ndarray, "_"]) -> CocoSet:
+    def subset(self, indices: Sequence[int] | Int64[np.ndarray, " _"]) -> CocoSet:
         """These pictures with their annotations, in the order given; a ValueError if one is named twice."""
         chosen = np.arange(len(self))[np.asarray(indices, dtype=np.int64)]
         if len(np.unique(chosen)) < len(chosen):
@@ -230,6 +230,6 @@ class CocoSet:
             ],
         }
 
-    def _pictures(self) -> Int64[np.ndarray, "m"]:
+    def _pictures(self) -> Int64[np.ndarray, " m"]:
         """Index of the picture of every annotation."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))

@@ -100,13 +100,13 @@ class Augmentation:
         self,
         image: UInt8[Tensor, "3 height width"],
         boxes: Float[Tensor, "M 4"],
-        labels: Int[Tensor, "M"],
+        labels: Int[Tensor, " M"],
         crowd: Float[Tensor, "R 4"],
         seed: int,
     ) -> tuple[
         UInt8[Tensor, "3 height2 width2"],
         Float[Tensor, "M2 4"],
-        Int[Tensor, "M2"],
+        Int[Tensor, " M2"],
         Float[Tensor, "R2 4"],
         tuple[float, float],
     ]:

@@ -29,7 +29,7 @@ _CELLS = 32
 
 def label_map(
     boxes: Sequence[Float[Tensor, "_ 4"]],
-    labels: Sequence[Int[Tensor, "_"]],
+    labels: Sequence[Int[Tensor, " _"]],
     sizes: Sequence[tuple[int, int]],
     names: Sequence[str],
 ) -> Figure:

@@ -22,7 +22,7 @@ _COLORS = "RdYlBu_r"
 def loss_maps(
     image: UInt8[Tensor, "3 H W"],
     points: Points,
-    losses: Mapping[str, Float[Tensor, "P"]],
+    losses: Mapping[str, Float[Tensor, " P"]],
     *,
     size: tuple[int, int] | None = None,
     boxes: Float[Tensor, "M 4"] | None = None,
@@ -67,7 +67,7 @@ def loss_maps(
 
 
 def _row(
-    row: np.ndarray, pixels: UInt8[np.ndarray, "h w 3"], points: Points, name: str, values: Float[Tensor, "P"]
+    row: np.ndarray, pixels: UInt8[np.ndarray, "h w 3"], points: Points, name: str, values: Float[Tensor, " P"]
 ) -> AxesImage:
     known = values.isfinite()
     norm = _norm(values[known])
@@ -86,7 +86,7 @@ def _row(
     return drawn
 
 
-def _norm(values: Float[Tensor, "K"]) -> Normalize:
+def _norm(values: Float[Tensor, " K"]) -> Normalize:
     if not len(values):
         return Normalize(0, 1)
     low, high = float(values.min()), float(values.max())

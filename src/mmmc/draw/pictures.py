@@ -40,7 +40,7 @@ def detections(
 def objects(
     image: UInt8[Tensor, "3 H W"],
     boxes: Float[Tensor, "M 4"],
-    labels: Int[Tensor, "M"],
+    labels: Int[Tensor, " M"],
     names: Sequence[str],
     crowd: Float[Tensor, "R 4"] | None = None,
 ) -> UInt8[Tensor, "3 H W"]:

@@ -27,7 +27,7 @@ class ModelConfig:
         download: permit the hub to be asked for ImageNet weights that are not on this machine.
         frozen_stages: stages, counted from the stem, that are not trained. FCOS's ResNets: 2.
         frozen_norm: keep the backbone's BatchNorm as it was trained on ImageNet. FCOS: true.
-        channels: of the pyramid and the head's towers; a multiple of `groups`.
+        channels: of the pyramid and the head's towers; `groups` times 2, 3 …
         depth: 3×3 convolutions in each tower.
         groups: of the towers' GroupNorm.
         quality_on: the tower that the quality branch reads.
@@ -47,8 +47,12 @@ class ModelConfig:
         for name, least in (("frozen_stages", 0), ("channels", 1), ("depth", 0), ("groups", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"model.{name} is {getattr(self, name)}; allowed: at least {least}.")
-        if self.channels % self.groups:
-            raise InputError(f"model.channels is {self.channels}; allowed: a multiple of model.groups = {self.groups}.")
+        # With one channel a group and a 1×1 map, GroupNorm would have a single value to normalise.
+        if self.channels % self.groups or self.channels < 2 * self.groups:
+            raise InputError(
+                f"model.channels is {self.channels}; allowed: a multiple of model.groups = {self.groups}, "
+                "at least twice."
+            )
 
 
 class Detector(nn.Module):

@@ -88,7 +88,8 @@ class OptimizerConfig:
         _require(self.lr_batch >= 1, "optimizer.lr_batch", self.lr_batch, "at least 1")
         _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 to below 1")
         for name in ("weight_decay", "norm_decay", "bias_decay", "bias_lr", "warmup"):
-            _require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "at least 0")
+            value = getattr(self, name)
+            _require(0 <= value < float("inf"), f"optimizer.{name}", value, "a finite number of at least 0")
         _require(self.clip is None or self.clip > 0, "optimizer.clip", self.clip, "a number above 0, or null")
         _require(all(0 < s < 1 for s in self.steps), "optimizer.steps", self.steps, "shares between 0 and 1")
         _require(0 < self.gamma <= 1, "optimizer.gamma", self.gamma, "above 0 to 1")

@@ -88,7 +88,10 @@ def read_recipe(name: str | Path, above: tuple[str, ...] = ()) -> dict[str, Any]
     base = str(Path(name).parent / base) if _is_file_name(base) else base
     if _identity(base) in above:
         raise InputError(f"{source}: its base leads back to itself: {' → '.join((*above, _identity(base)))}.")
-    return merge(read_recipe(base, above), content)
+    try:
+        return merge(read_recipe(base, above), content)
+    except InputError as error:
+        raise InputError(f"{source}: base: {error}") from error
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +117,8 @@ def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
         return instantiate(parser, parser.parse_object(dict(content)))
     except ArgumentError as error:
         raise explain(error, parser, source) from error
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def instantiate(parser: ArgumentParser, config: Namespace) -> Recipe:
@@ -129,7 +134,7 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
     message = re.sub(r"\s+", " ", error.message or str(error)).strip()
     unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.-]+)", message)
     if unknown is None:
-        return InputError(f"{source}: {message}")
+        return InputError(f"{source}: {message.rstrip('.')}.{_nearest_class(message)}")
     given = next(group for group in unknown.groups() if group)
     section = re.search(r"Group '([\w.]+)'", message)
     owner = re.search(r"class_path '([\w.]+)'", message)
@@ -143,6 +148,15 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
         # An option of a section that is given without it, such as `--epochs`; else any flag.
         allowed = [key for key in _keys(parser) if key.endswith(f".{given}")] or _flags(parser)
     return InputError(f"{source}: {message.rstrip('.')}.{did_you_mean(given, allowed)}")
+
+
+def _nearest_class(message: str) -> str:
+    """Ending of a message about a class that cannot be used."""
+    wrong = re.search(r"key \"(assigner|criterion)\".*?(?:class_path '|Import path )([\w.]+)", message)
+    if wrong is None:
+        return ""
+    kind: type = {"assigner": Assigner, "criterion": Criterion}[wrong.group(1)]
+    return did_you_mean(wrong.group(2).rpartition(".")[2], [known.__name__ for known in kind.__subclasses__()])
 
 
 def import_class(path: str) -> Any:
@@ -194,6 +208,10 @@ def _same_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     one, other = old.get("class_path"), new.get("class_path", old.get("class_path"))
     if one == other:
         return True
+    if not (isinstance(one, str) and isinstance(other, str)):
+        return False
+    if "." not in one or "." not in other:  # a class that is known here may be named without its module
+        return one.rpartition(".")[2] == other.rpartition(".")[2]
     try:
         return import_class(one) is import_class(other)
     except (AttributeError, ImportError, ValueError):

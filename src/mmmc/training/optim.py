@@ -77,7 +77,8 @@ class EMA:
         """Move towards the present parameters of `model`."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averaged, current = list(self.model.parameters()), [p.detach() for p in model.parameters()]
+        averaged: list[Tensor] = list(self.model.parameters())
+        current: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
         for mean, now in zip(self.model.buffers(), model.buffers(), strict=True):
             mean.copy_(now)

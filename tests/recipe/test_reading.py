@@ -1,0 +1,276 @@
+"""Recipes from YAML and back, on top of one another, refused, and told apart by a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from mmmc.assign import FCOS, Assigner
+from mmmc.criterion import DenseCriterion
+from mmmc.data.transforms import Augmentation, Resize
+from mmmc.errors import InputError
+from mmmc.recipe import (
+    DataConfig,
+    OptimizerConfig,
+    Recipe,
+    TrainConfig,
+    digest,
+    from_dict,
+    load_recipe,
+    recipe_names,
+    to_dict,
+    to_yaml,
+)
+
+
+@dataclass(frozen=True)
+class Whole(FCOS):
+    """A stranger's assigner: FCOS with another default and an option of its own."""
+
+    center_radius: float | None = None
+    pull: float = 0.5
+
+
+WHOLE = f"{Whole.__module__}.Whole"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+# What comes with the package
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_are_written_and_read_back(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    assert from_dict(to_dict(recipe)) == recipe
+    assert load_recipe(write(tmp_path / "r.yaml", to_yaml(recipe))) == recipe
+    assert recipe != Recipe()
+
+
+def test_the_names_of_the_shipped_recipes() -> None:
+    assert set(recipe_names()) >= {"demo", "fcos_r50_1x", "fcos_r50_2x", "small"}
+
+
+def test_fcos_as_it_was_published() -> None:
+    recipe = load_recipe("fcos_r50_1x")
+    assert recipe.optimizer == OptimizerConfig(
+        kind="sgd",
+        lr=0.01,
+        lr_batch=16,
+        momentum=0.9,
+        weight_decay=1e-4,
+        norm_decay=1e-4,
+        bias_decay=0.0,
+        bias_lr=2.0,
+        clip=None,
+        schedule="step",
+        steps=(60_000 / 90_000, 80_000 / 90_000),
+        gamma=0.1,
+        warmup=500,
+        warmup_factor=1 / 3,
+        warmup_kind="constant",
+    )
+    assert (recipe.train.iterations, recipe.train.batch_size, recipe.train.ema) == (90_000, 16, None)
+    assert recipe.augmentation == Augmentation(short=(800,), long=1333, flip=0.5)
+    assert recipe.resize == Resize(800, 1333)
+    model = recipe.model
+    assert (model.backbone, model.weights, model.frozen_stages, model.frozen_norm) == ("resnet50", "imagenet", 2, True)
+    assert (model.channels, model.depth, model.groups, model.quality_on) == (256, 4, 32, "box")
+    assert recipe.assigner == FCOS(range_strides=8.0, center_radius=1.5)
+    assert recipe.criterion == DenseCriterion(quality_target="giou", box_weight="centerness", alpha=0.25, gamma=2.0)
+    assert (recipe.data.bad_boxes, recipe.data.crowd) == ("drop", "ignore")
+    post = recipe.postprocess
+    assert (post.threshold, post.per_level, post.nms, post.detections) == (0.05, 1000, 0.6, 100)
+
+
+def test_twice_as_long_at_many_scales() -> None:
+    once, twice = load_recipe("fcos_r50_1x"), load_recipe("fcos_r50_2x")
+    short = tuple(range(480, 961, 32))
+    assert twice == replace(
+        once,
+        train=replace(once.train, iterations=180_000),
+        augmentation=replace(once.augmentation, short=short, long=1333),
+    )
+
+
+# One on top of another
+
+
+def test_a_base_is_under_what_the_file_says(tmp_path: Path) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    write(below / "first.yaml", "base: small\ntrain: {epochs: 3, seed: 7}\nassigner: {init_args: {center_radius: 2}}")
+    # A path starts from the file that names it.
+    path = write(tmp_path / "second.yaml", "base: below/first.yaml\ntrain: {epochs: 5}\noptimizer: {lr: 1e-3}")
+    small, recipe = load_recipe("small"), load_recipe(path)
+    assert recipe == replace(
+        small,
+        train=replace(small.train, epochs=5, seed=7),
+        assigner=replace(small.assigner, center_radius=2.0),  # type: ignore[type-var]
+        optimizer=replace(small.optimizer, lr=0.001),
+    )
+    assert load_recipe(path, {"train": {"epochs": 6}}) == replace(recipe, train=replace(recipe.train, epochs=6))
+
+
+def test_another_class_does_not_take_over_the_options_of_the_base(tmp_path: Path) -> None:
+    write(tmp_path / "a.yaml", "assigner: {class_path: mmmc.assign.FCOS, init_args: {range_strides: 5}}")
+    other = write(tmp_path / "b.yaml", f"base: a.yaml\nassigner: {{class_path: {WHOLE}, init_args: {{pull: 1}}}}")
+    assert load_recipe(other).assigner == Whole(pull=1.0)
+
+
+@pytest.mark.parametrize("path", ["mmmc.assign.FCOS", "mmmc.assign.fcos.FCOS", "FCOS"])
+def test_one_class_may_be_named_in_several_ways(tmp_path: Path, path: str) -> None:
+    write(tmp_path / "a.yaml", "assigner: {class_path: mmmc.assign.FCOS, init_args: {range_strides: 5}}")
+    same = write(tmp_path / "b.yaml", f"base: a.yaml\nassigner: {{class_path: {path}, init_args: {{center_radius: 2}}}}")
+    assert load_recipe(same).assigner == FCOS(range_strides=5.0, center_radius=2.0)
+
+
+def test_a_base_that_leads_back_to_itself(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    path = write(tmp_path / "a.yaml", "base: x/b.yaml")
+    write(tmp_path / "x" / "b.yaml", "base: ../x/../a.yaml")
+    with pytest.raises(InputError, match=r"a\.yaml: base: .*b\.yaml: its base leads back to itself: \S+/a\.yaml → "):
+        load_recipe(path)
+    with pytest.raises(InputError, match=r"self\.yaml: its base leads back to itself"):
+        load_recipe(write(tmp_path / "self.yaml", "base: self.yaml"))
+
+
+# Refused
+
+REFUSED = {
+    "modell: {depth: 3}": r"no section 'modell'\. Did you mean 'model'\? Allowed: assigner, augmentation",
+    "3: {}": r"no section 3\. Allowed: assigner",
+    "model: 3": r"section 'model' is 3; allowed: a mapping of options",
+    "model:": r"section 'model' is None; allowed: a mapping",
+    "base: small\nmodel: 3": r"section 'model' is 3",
+    "base: 3": r"base is 3; allowed: the name of a recipe, or the path of a \.yaml file",
+    "base: smal": r"no recipe 'smal'\. Did you mean 'small'\? .* Or name a \.yaml file",
+    "base: gone.yaml": r"gone\.yaml cannot be read: No such file",
+    "optimizer: {learning_rate: 1}": r"'learning_rate'.* Allowed: bias_decay, bias_lr",
+    "train: {epoch: 1}": r"'epoch'\. Did you mean 'epochs'\?",
+    "train: {epochs: many}": r"train\.epochs.*int.*many",
+    "train: {epochs: 1.5}": r"train\.epochs.*int.*1\.5",
+    "train: {epochs: true}": r"train\.epochs.*int.*True",
+    "train: {epochs: 0}": r"train\.epochs is 0; allowed: at least 1",
+    "data: {path: 3}": r"data\.path.*str.* 3",
+    "optimizer: {kind: adam}": r"optimizer\.kind.*'sgd', 'adamw'.*adam",
+    "optimizer: {lr: .nan}": r"optimizer\.lr is nan; allowed: a finite number above 0",
+    "augmentation: {short: 800}": r"augmentation\.short.*800",
+    "augmentation: {long: 20}": r"long = 20 cannot be used\. Allowed: at least the largest of short",
+    "model: {channels: 100}": r"model\.channels is 100; allowed: a multiple of model\.groups = 32",
+    "train: {loggers: [paper]}": r"train\.loggers.*tensorboard.*paper",
+    "assigner: {class_path: mmmc.assign.FCSO}": r"FCSO.*Did you mean 'FCOS'\? Allowed: .*FCOS",
+    "assigner: {class_path: nope.FCOS}": r"nope.*Did you mean 'FCOS'\?",
+    "assigner: {class_path: mmmc.criterion.DenseCriterion}": r"DenseCriterion does not correspond to a subclass",
+    "assigner: {init_args: {range: 3}}": r"'range' .* Did you mean 'range_strides'\? Allowed: center_radius",
+    "assigner: {init_args: {center_radius: 0}}": r"center_radius is 0\.0; allowed: a number above 0",
+    "- model": r"a recipe is a mapping of sections; found list",
+    "hello": r"a recipe is a mapping of sections; found str",
+    "model: [": r"is not YAML: .*line 1",
+    "model: {depth: 1, depth: !!python/object:os.system {}}": r"is not YAML: .*python/object",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_cannot_be_used_is_refused_with_the_name_of_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match=rf"(?s)mine\.yaml.*{REFUSED[text]}"):
+        load_recipe(write(tmp_path / "mine.yaml", text))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"r\.yaml is no text in UTF-8"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_an_empty_file_is_the_default_recipe(tmp_path: Path) -> None:
+    assert load_recipe(write(tmp_path / "r.yaml", "# nothing")) == Recipe()
+
+
+# The digest
+
+UNCOUNTED = {(DataConfig, f.name) for f in fields(DataConfig)} | {
+    (TrainConfig, name) for name in ("seed", "workers", "log_every", "loggers")
+}
+
+
+def variations(value: Any) -> Iterator[tuple[tuple[type, str], Any]]:
+    """The same dataclass with one option changed, for each option in turn, by its class and the option's name."""
+    hints = get_type_hints(type(value))
+    for field in fields(value):
+        option = getattr(value, field.name)
+        if is_dataclass(option):
+            for key, changed in variations(option):
+                yield key, replace(value, **{field.name: changed})
+        else:
+            yield (type(value), field.name), replaced(value, field.name, candidates(hints[field.name], option))
+
+
+def candidates(hint: Any, option: Any) -> list[Any]:
+    """Other values of an option, of which one at least is allowed."""
+    choices = [choice for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for choice in get_args(kind)]
+    if isinstance(option, tuple):
+        return [tuple(type(part)(0.9 * part) for part in option if not isinstance(part, str)), tuple(choices[1:])]
+    if isinstance(option, bool):
+        return [not option]
+    if isinstance(option, str):
+        return choices or [f"{option}_other"]
+    if option is None:
+        return ["text", 3, 0.5]
+    return [option * 2, 0.9 * option, 1, 0.5]
+
+
+def replaced(value: Any, name: str, others: list[Any]) -> Any:
+    for other in others:
+        if other != getattr(value, name):
+            try:
+                return replace(value, **{name: other})
+            except (InputError, TypeError):
+                continue  # not of this option's type or range
+    raise AssertionError(f"{type(value).__name__}.{name}: none of {others} is another allowed value")
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), load_recipe("small")], ids=["default", "small"])
+def test_the_digest_counts_every_option_but_seed_set_and_log(recipe: Recipe) -> None:
+    own = digest(recipe)
+    changed = {key: digest(variation) for key, variation in variations(recipe)}
+    assert {key for key, value in changed.items() if value == own} == UNCOUNTED
+    counted = [value for key, value in changed.items() if key not in UNCOUNTED]
+    assert len(set(counted)) == len(counted) > 40
+
+
+def test_the_digest_stays_what_it_was() -> None:
+    """Records of runs carry it: a new option with its default must not change it."""
+    assert digest(load_recipe("fcos_r50_1x")) == "91dd8b24f25e"
+    assert digest(Recipe()) == "44136fa355b3"
+
+
+def test_defaults_of_another_class_do_not_count() -> None:
+    whole = Recipe(assigner=Whole())
+    assert digest(whole) != digest(Recipe())
+    assert digest(Recipe(assigner=Whole(pull=1.0))) != digest(whole)
+    written = to_dict(whole)
+    assert written["assigner"] == {
+        "class_path": WHOLE,
+        "init_args": {"range_strides": 8.0, "center_radius": None, "pull": 0.5},
+    }
+    assert from_dict(written) == whole
+
+    @dataclass(frozen=True)
+    class Later(Whole):
+        """The same class in a later version, with a new option."""
+
+        new: float = 1.0
+
+    Later.__qualname__, Later.__module__ = "Whole", Whole.__module__
+    later: Assigner = Later()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "Whole", Later)
+        assert digest(Recipe(assigner=later)) == digest(whole)

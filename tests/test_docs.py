@@ -1,0 +1,77 @@
+"""What the documents say exists: their Python runs, their commands parse, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmmc.cli import VERBS
+from mmmc.data.synthetic import make_synthetic
+from mmmc.recipe import recipe_names
+from mmmc.recipe.reading import recipe_parser
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "accelerator", "results", "annotations"} | {
+    *("threshold", "kinds", "weights", "device", "images", "records", "name", "quiet", "version", "help", "batch_size"),
+}
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+PYTHON = [(document, code) for document in DOCUMENTS for code in blocks(document, "python")]
+
+
+@pytest.mark.parametrize(
+    ("document", "code"), PYTHON, ids=[f"{document.stem}-{i}" for i, (document, _) in enumerate(PYTHON)]
+)
+def test_python_runs(
+    document: Path, code: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that holds what the documents name: a set `cells`, a run, two pictures."""
+    make_synthetic(tmp_path / "cells", train=8, val=2, size=(64, 64))
+    pictures = sorted((tmp_path / "cells" / "images").iterdir())
+    for name, picture in zip(("a.jpg", "b.png"), pictures, strict=False):
+        shutil.copy(picture, tmp_path / name)
+    shutil.copytree(tiny_run, tmp_path / "runs" / "small-cells-0")
+    monkeypatch.chdir(tmp_path)
+    # The same code, for a moment instead of for minutes.
+    short = code.replace('"train": {"epochs": 30}', '"train": {"epochs": 1, "batch_size": 4}')
+    exec(compile(short, str(document), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_commands_exist(document: Path) -> None:
+    options = {f"--{action.dest}" for action in recipe_parser()._actions} | {f"--{flag}" for flag in OWN_FLAGS}
+    init_args = {"--assigner.range_strides", "--assigner.center_radius", "--criterion.quality_target"}
+    lines = [
+        line.split("#")[0].strip()
+        for line in re.findall(r"(?m)^(?:\s{4})?(mmmc \w+.*)$|`(mmmc \w[^`]*)`", document.read_text(encoding="utf-8"))
+        for line in line
+        if line
+    ]
+    for line in lines:
+        words = shlex.split(line)
+        assert words[1] in VERBS or words[1].isupper(), line
+        for word in words:
+            if word.startswith("--"):
+                assert word in options | init_args, f"{document.name}: {word} in {line!r}"
+        if "--recipe" in words:
+            assert words[words.index("--recipe") + 1] in recipe_names(), line
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_recipe_is_described() -> None:
+    described = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert [name for name in recipe_names() if f"`{name}`" not in described] == []
