@@ -13,6 +13,8 @@ from mmmc.cli import VERBS
 from mmmc.data.synthetic import make_synthetic
 from mmmc.recipe import recipe_names
 from mmmc.recipe.reading import recipe_parser
+from mmmc.study.records import load
+from mmmc.study.table import markdown, summary
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -70,6 +72,12 @@ def test_commands_exist(document: Path) -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+@pytest.mark.parametrize("records_file", sorted((ROOT / "results").glob("*.jsonl")), ids=lambda file: file.stem)
+def test_tables_are_those_of_the_records(records_file: Path) -> None:
+    table = markdown(summary(load(records_file))).strip()
+    assert table in (ROOT / "docs" / "results.md").read_text(encoding="utf-8"), table
 
 
 def test_every_recipe_is_described() -> None:

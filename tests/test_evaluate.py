@@ -6,12 +6,17 @@ import io
 import json
 import logging
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from rich.console import Console
 
+from mmmc.data.coco import read_coco
 from mmmc.errors import InputError
 from mmmc.evaluate import (
     DEFAULT_THRESHOLD,
@@ -353,3 +358,28 @@ def test_a_class_name_is_no_markup():
     console = Console(file=io.StringIO(), width=80)
     console.print(tables(score(ground_truth, [])))
     assert "[/red]" in console.file.getvalue()
+
+
+@pytest.mark.skipif("MMMC_DATA" not in os.environ, reason="MMMC_DATA does not name a folder with the set bccd")
+def test_ap_equals_pycocotools_on_blood_cells() -> None:
+    file = Path(os.environ["MMMC_DATA"]) / "bccd" / "annotations" / "instances_val.json"
+    truth = read_coco(file, file.parent.parent / "images", check_headers=False).to_coco()
+    draw = np.random.default_rng(0)
+    results = [
+        {
+            "image_id": entry["image_id"],
+            "category_id": entry["category_id"],
+            "bbox": [float(side * draw.uniform(0.8, 1.25)) for side in entry["bbox"]],
+            "score": float(draw.random()),
+        }
+        for entry in truth["annotations"]
+        for _ in range(2)
+    ]
+    theirs = COCO(str(file))
+    evaluator = COCOeval(theirs, theirs.loadRes(results), "bbox")
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    ours = score(truth, results).numbers()
+    assert list(ours.values()) == pytest.approx(list(evaluator.stats), abs=1e-9)
+    assert 0.05 < evaluator.stats[0] < 0.95

@@ -15,8 +15,9 @@ from torchvision.transforms.v2.functional import to_pil_image
 from mmmc import draw
 from mmmc.assign import FCOS, ignore_crowds
 from mmmc.criterion import DenseCriterion
+from mmmc.data.batching import collate
 from mmmc.data.coco import CocoSet
-from mmmc.data.loading import collate, eval_sample
+from mmmc.data.loading import eval_sample
 from mmmc.data.pictures import read_picture
 from mmmc.files import write_atomically
 from mmmc.predictor import Predictor

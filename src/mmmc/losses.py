@@ -41,9 +41,7 @@ class Losses:
 
     def divided(self, divisors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Each term as a loss. `divisors` are those of the whole step where this batch is a part of it."""
-        return {
-            name: term.sum / (divisors[name] if divisors else term.divisor) for name, term in self.terms.items()
-        }
+        return {name: term.sum / (divisors[name] if divisors else term.divisor) for name, term in self.terms.items()}
 
     def total(self, divisors: Mapping[str, Tensor] | None = None) -> Float[Tensor, ""]:
         """Sum of the divided terms, to call `backward` on."""

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mmmc.data.loading import EvalLoader, Sample, TrainLoader, collate, eval_sample, train_sample
+from mmmc.data.batching import Sample, collate
+from mmmc.data.loading import EvalLoader, TrainLoader, eval_sample, train_sample
 from mmmc.data.pictures import read_picture
 from mmmc.data.transforms import Augmentation, Resize
 from mmmc.errors import InputError
@@ -203,15 +204,22 @@ def test_targets_say_how_the_picture_got_its_size(pictures):
 
 
 @pytest.mark.parametrize("world", [1, 2, 5])
-def test_evaluation_takes_each_picture_once_and_in_order(pictures, world):
+def test_evaluation_takes_each_picture_once(pictures, world):
     loaders = [EvalLoader(pictures, Resize(24, 64), batch_size=2, rank=rank, world=world) for rank in range(world)]
     shares = [list(one) for one in loaders]
     assert [len(one) for one in loaders] == [len(share) for share in shares]
     for rank, share in enumerate(shares):
-        assert ids(share) == list(range(100, 100 + COUNT))[rank::world]
+        assert sorted(ids(share)) == list(range(100, 100 + COUNT))[rank::world]
     sizes = {target.image_id: target.size for share in shares for batch in share for target in batch.targets}
     assert sizes == {100 + index: Resize(24, 64).size(*pictures.size(index)) for index in range(COUNT)}
     assert_same(shares[0], list(loaders[0]))
+
+
+def test_what_is_evaluated_does_not_depend_on_batch_mates(pictures):
+    alone = {batch.targets[0].image_id: batch.images[0] for batch in EvalLoader(pictures, Resize(24, 64), batch_size=1)}
+    for batch in EvalLoader(pictures, Resize(24, 64), batch_size=4):
+        for image, target in zip(batch.images, batch.targets, strict=True):
+            assert torch.equal(image, alone[target.image_id])
 
 
 def test_evaluation_of_fewer_pictures_than_processes(pictures):

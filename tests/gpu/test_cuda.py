@@ -27,9 +27,7 @@ MODEL = ModelConfig(backbone="resnet18", weights="none", channels=32, groups=8, 
 
 
 def moved(points: Points, prediction: Prediction, targets: list[Target], device: torch.device):
-    points = replace(
-        points, xy=points.xy.to(device), stride=points.stride.to(device), level=points.level.to(device)
-    )
+    points = replace(points, xy=points.xy.to(device), stride=points.stride.to(device), level=points.level.to(device))
     prediction = Prediction(
         prediction.logits.to(device), prediction.boxes.to(device), prediction.quality.to(device), {}
     )

@@ -128,7 +128,9 @@ def test_another_class_does_not_take_over_the_options_of_the_base(tmp_path: Path
 @pytest.mark.parametrize("path", ["mmmc.assign.FCOS", "mmmc.assign.fcos.FCOS", "FCOS"])
 def test_one_class_may_be_named_in_several_ways(tmp_path: Path, path: str) -> None:
     write(tmp_path / "a.yaml", "assigner: {class_path: mmmc.assign.FCOS, init_args: {range_strides: 5}}")
-    same = write(tmp_path / "b.yaml", f"base: a.yaml\nassigner: {{class_path: {path}, init_args: {{center_radius: 2}}}}")
+    same = write(
+        tmp_path / "b.yaml", f"base: a.yaml\nassigner: {{class_path: {path}, init_args: {{center_radius: 2}}}}"
+    )
     assert load_recipe(same).assigner == FCOS(range_strides=5.0, center_radius=2.0)
 
 
@@ -146,7 +148,6 @@ def test_a_base_that_leads_back_to_itself(tmp_path: Path) -> None:
 
 REFUSED = {
     "modell: {depth: 3}": r"no section 'modell'\. Did you mean 'model'\? Allowed: assigner, augmentation",
-    "3: {}": r"no section 3\. Allowed: assigner",
     "model: 3": r"section 'model' is 3; allowed: a mapping of options",
     "model:": r"section 'model' is None; allowed: a mapping",
     "base: small\nmodel: 3": r"section 'model' is 3",

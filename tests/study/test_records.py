@@ -78,7 +78,8 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "error"), [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(iterations=1.5), InputError)]
+    ("bad", "error"),
+    [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(iterations=1.5), InputError)],
 )
 def test_a_bad_record_leaves_the_file(tmp_path, bad, error):
     path = tmp_path / "records.jsonl"

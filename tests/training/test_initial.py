@@ -64,7 +64,9 @@ def test_files_that_do_not_fit_are_refused(
 ) -> None:
     detector = Detector(tiny_recipe(tiny_set, model={"channels": 32}).model, 3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    with pytest.raises(InputError, match=r"best\.safetensors does not fit this model: fpn\.\S+ is missing there or has"):
+    with pytest.raises(
+        InputError, match=r"best\.safetensors does not fit this model: fpn\.\S+ is missing there or has"
+    ):
         initialize(detector, source[0], THEIRS)
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other\.pth: 'x' is no tensor of torchvision's FCOS"):

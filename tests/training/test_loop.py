@@ -79,9 +79,9 @@ def test_nothing_is_listed_where_nothing_was_dropped(tiny_set: Path, tmp_path: P
     assert list(differences(state["model"], load_weights(folder.weights("last")).state)) == []
 
 
-@pytest.mark.parametrize(("every", "epochs"), [(2, [1, 3, 4]), (0, [4])])
+@pytest.mark.parametrize(("every", "epochs"), [(2, [1, 2]), (0, [2])])
 def test_epochs_that_are_scored(every: int, epochs: list[int], tiny_set: Path, tmp_path: Path) -> None:
-    run(tiny_recipe(tiny_set, train={"epochs": 5, "evaluate_every": every}), tmp_path / "run")
+    run(tiny_recipe(tiny_set, train={"epochs": 3, "evaluate_every": every}), tmp_path / "run")
     assert evaluated(RunFolder(tmp_path / "run")) == epochs
 
 
@@ -90,7 +90,7 @@ def test_it_ends_when_nothing_gets_better_and_keeps_the_best(
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     measured, save = loop.score, _Run._save
-    given = iter([math.nan, 0.1, 0.3, 0.2, 0.3])
+    given = iter([math.nan, 0.3, 0.2, 0.3])
 
     def score(*arguments: Any) -> Scores:
         return replace(measured(*arguments), AP=next(given))
@@ -102,16 +102,14 @@ def test_it_ends_when_nothing_gets_better_and_keeps_the_best(
     monkeypatch.setattr(loop, "score", score)
     monkeypatch.setattr(_Run, "_save", save_and_copy)
     scores = run(tiny_recipe(tiny_set, train={"epochs": 9, "early_stop": 2}), folder.path)
-    assert evaluated(folder) == [0, 1, 2, 3, 4]
+    assert evaluated(folder) == [0, 1, 2, 3]
     assert scores.AP == 0.3
     assert load_checkpoint(folder.checkpoint)["finished"]
-    assert json.loads(folder.record.read_text())["iterations"] == trained(folder) == 5 * STEPS
-    best, third, fifth = (
-        load_weights(path).state
-        for path in (folder.weights("best"), tmp_path / "epoch3.safetensors", tmp_path / "epoch5.safetensors")
-    )
-    assert list(differences(best, third)) == []
-    assert list(differences(best, fifth)) != []
+    assert json.loads(folder.record.read_text())["iterations"] == trained(folder) == 4 * STEPS
+    best = load_weights(folder.weights("best")).state
+    second, fourth = (load_weights(tmp_path / f"epoch{epoch}.safetensors").state for epoch in (2, 4))
+    assert list(differences(best, second)) == []
+    assert list(differences(best, fourth)) != []
 
 
 def test_a_time_becomes_iterations(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +177,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
     with pytest.raises(FloatingPointError) as caught:
         run(recipe, folder.path)
     train_set, _ = open_sets(DataConfig(path=str(tiny_set)))
-    pictures = [train_set.image_id(i) for i in indices[1][2].flatten()]
+    pictures = [train_set.image_id(i) for i in indices[1][2].flatten().tolist()]
     message = str(caught.value)
     assert "class and box and quality loss was not finite at iteration 6, epoch 2" in message
     assert f"Pictures of this process: {pictures}" in message

@@ -14,6 +14,7 @@ import pytest
 from mmmc.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from mmmc.errors import InputError
 from mmmc.recipe import Recipe, to_yaml
+from mmmc.training import loop
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import _Run
@@ -82,9 +83,15 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert [row["step"] for row in rows if row["kind"] == "train"] == list(range(1, 4 * STEPS + 1))
 
 
+def give_scores(patch: pytest.MonkeyPatch, *values: float) -> None:
+    """Let these be the AP of the next evaluations."""
+    measured, given = loop.score, iter(values)
+    patch.setattr(loop, "score", lambda *arguments: replace(measured(*arguments), AP=next(given)))
+
+
 @pytest.fixture(scope="module")
 def broken_off(tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run of two epochs that ended between the last line and the last checkpoint."""
+    """A run of two epochs, the first of them the best, that ended between the last line and the last checkpoint."""
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "broken off")
     save = _Run._save_checkpoint
 
@@ -93,9 +100,11 @@ def broken_off(tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFac
             raise KeyboardInterrupt
         save(self, finished=finished)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_Run, "_save_checkpoint", refuse_at_end)
-        run(tiny_recipe(tiny_set, train={"ema": 0.9}), folder.path, init=start)
+        give_scores(patch, 0.3, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_recipe(tiny_set, train={"ema": 0.9}), folder.path, init=start)
     return folder
 
 
@@ -103,14 +112,20 @@ def copy(folder: RunFolder, path: Path) -> RunFolder:
     return RunFolder(Path(shutil.copytree(folder.path, path / "run")))
 
 
-def test_an_epoch_whose_end_was_not_saved_is_repeated(broken_off: RunFolder, tmp_path: Path) -> None:
+def test_an_epoch_whose_end_was_not_saved_is_repeated(
+    broken_off: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = copy(broken_off, tmp_path)
     before = {which: load_weights(folder.weights(which)).state for which in ("best", "last")}
     rows = metrics(folder)
     assert rows[-1]["kind"] == "val"
+    assert list(differences(before["best"], before["last"])) != []
+    give_scores(monkeypatch, 0.2)
     run(None, folder.path, resume=True)
     after = {which: load_weights(folder.weights(which)).state for which in ("best", "last")}
     assert list(differences(before, after)) == []
+    progress = load_checkpoint(folder.checkpoint)["progress"]
+    assert (progress["best"], progress["since_best"]) == (0.3, 1)
     assert metrics(folder) == rows
     with pytest.raises(InputError, match=r"is finished; there is nothing to resume"):
         run(None, folder.path, resume=True)

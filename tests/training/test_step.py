@@ -107,9 +107,16 @@ def test_the_first_pass_moves_no_running_statistics(fabric: Fabric, tiny_set: Pa
 
 def test_statistics_are_released_after_an_error() -> None:
     norm = torch.nn.BatchNorm2d(2)
-    with pytest.raises(KeyError), fixed_statistics(norm):
-        assert not norm.track_running_stats
-        raise KeyError
+    tracked = []
+
+    def fail() -> None:
+        with fixed_statistics(norm):
+            tracked.append(norm.track_running_stats)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert tracked == [False]
     assert norm.track_running_stats
 
 
@@ -147,9 +154,10 @@ def losses(**norms: tuple[float, float]) -> Losses:
 
 
 def test_divisors_sum_over_parts_and_processes() -> None:
-    parts = [losses(counted=(3.0, 1.0), empty=(0.0, 1.0), small=(0.0, 1e-6)), losses(
-        counted=(5.0, 1.0), empty=(0.0, 1.0), small=(0.01, 1e-6)
-    )]
+    parts = [
+        losses(counted=(3.0, 1.0), empty=(0.0, 1.0), small=(0.0, 1e-6)),
+        losses(counted=(5.0, 1.0), empty=(0.0, 1.0), small=(0.01, 1e-6)),
+    ]
     alone = step_divisors(Fabric(accelerator="cpu", devices=1), parts)
     found = {name: value.item() for name, value in alone.items()}
     assert found == pytest.approx({"counted": 8.0, "empty": 1.0, "small": 0.01})

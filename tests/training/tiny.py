@@ -26,13 +26,11 @@ STEPS = 3
 """Steps of an epoch: 12 pictures, 4 at a time."""
 
 
-def tiny_recipe(data: Path, **changes: dict[str, Any]) -> Recipe:
+def tiny_recipe(folder: Path, **changes: dict[str, Any]) -> Recipe:
     """A recipe for the tiny set, with other options by section."""
     recipe = Recipe(
-        data=DataConfig(path=str(data)),
-        model=ModelConfig(
-            backbone="test_resnet", weights="none", frozen_stages=1, channels=16, groups=4, depth=1
-        ),
+        data=DataConfig(path=str(folder)),
+        model=ModelConfig(backbone="test_resnet", weights="none", frozen_stages=1, channels=16, groups=4, depth=1),
         augmentation=Augmentation(short=(64,), long=96),
         resize=Resize(64, 96),
         optimizer=OptimizerConfig(lr=0.01, lr_batch=4),

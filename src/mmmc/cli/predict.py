@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -126,7 +127,7 @@ def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
     return torch.tensor([best[index].score for index in range(len(predictor.categories))])
 
 
-def _entry(file: Path, copy: Path | None, found: Detections, predictor: Predictor) -> dict[str, object]:
+def _entry(file: Path, copy: Path | None, found: Detections, predictor: Predictor) -> dict[str, Any]:
     objects = [
         {"class": predictor.categories.names[label], "score": round(score, 4), "box": [round(v, 2) for v in box]}
         for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)

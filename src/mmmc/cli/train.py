@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> None:
         out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
         budget = seconds(config.time) if config.time else None
         scores = train(recipe, out, init=config.init, time_budget=budget, **options)
-    if rank_zero_only.rank != 0:
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return  # the first process speaks for all
     Console().print(tables(scores))
     draw_run(out)

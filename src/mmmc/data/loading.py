@@ -2,32 +2,24 @@
 
 The step `k` of an epoch takes the same pictures whatever the number of processes, micro-batches and workers.
 Only how they are dealt differs: rank `r` of `world` gets `batch[r::world]`, cut into `micro` consecutive parts.
-
-Workers are started by "forkserver" ("spawn" where there is none): a fork of a process that runs threads, as every
-process does that has used PyTorch, can deadlock, and Python 3.12 warns of it. The server imports PyTorch once
-and all workers come from it, so only the first start costs that import. As always with these two, a script that
-uses workers needs `if __name__ == "__main__":` around what it runs.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
+from mmmc.data.batching import Sample, padded
 from mmmc.data.pictures import read_picture
 from mmmc.data.transforms import Augmentation, Resize
+from mmmc.data.workers import Batches
 from mmmc.errors import InputError
 from mmmc.structures import Batch, Target
 
@@ -55,14 +47,6 @@ class Pictures(Protocol):
     def objects(self, index: int, /) -> Objects: ...
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One picture, ready to be put into a batch."""
-
-    image: UInt8[Tensor, "3 height width"]
-    target: Target
-
-
 def train_sample(pictures: Pictures, augmentation: Augmentation, index: int, *, seed: int, epoch: int) -> Sample:
     """Picture `index` as it is seen in this epoch.
 
@@ -85,16 +69,6 @@ def eval_sample(pictures: Pictures, resize: Resize, index: int) -> Sample:
     image, scale = resize(image)
     factors = torch.tensor(scale * 2)
     return _sample(pictures, index, image, boxes * factors, labels, crowd * factors, scale)
-
-
-def collate(samples: Sequence[Sample], pad_value: tuple[int, int, int], divisor: int) -> Batch:
-    """One batch, padded right and bottom with the colour `pad_value` (RGB) to sides divisible by `divisor`."""
-    height, width = (-(-max(sample.image.shape[axis] for sample in samples) // divisor) * divisor for axis in (1, 2))
-    colour = torch.tensor(pad_value, dtype=torch.uint8)
-    images = colour.view(1, 3, 1, 1).repeat(len(samples), 1, height, width)
-    for padded, sample in zip(images, samples, strict=True):
-        padded[:, : sample.image.shape[1], : sample.image.shape[2]] = sample.image
-    return Batch(images, [sample.target for sample in samples])
 
 
 class TrainLoader:
@@ -150,7 +124,7 @@ class TrainLoader:
         self._pictures = len(pictures)
         self._seed, self._batch_size, self._rank, self._world, self._micro = seed, batch_size, rank, world, micro
         sample = partial(train_sample, pictures, augmentation, seed=seed)
-        self._batches = _Batches(sample, pad_value, divisor, workers, pin_memory)
+        self._batches = Batches(sample, pad_value, divisor, workers, pin_memory)
 
     def indices(self, epoch: int) -> Int[np.ndarray, "steps micro part"]:
         """Which pictures this process takes in each part of each step of an epoch."""
@@ -171,7 +145,10 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """Evaluation batches: the pictures `rank::world` in the order of the set, each once, resized and no more.
+    """Evaluation batches: the pictures `rank::world`, each once, resized and no more.
+
+    Only pictures that are padded to the same size share a batch. GroupNorm averages over the padding too, so what is
+    found in a picture would otherwise depend on its batch mates.
 
     The arguments are those of `TrainLoader`, but `batch_size` is that of this process, and the last batch may be
     smaller. Iterate as often as wanted.
@@ -192,9 +169,14 @@ class EvalLoader:
     ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size = {batch_size} cannot be used. Allowed: 1 or more.")
-        share = range(rank, len(pictures), world)
-        self._parts = [share[start : start + batch_size] for start in range(0, len(share), batch_size)]
-        self._batches = _Batches(partial(eval_sample, pictures, resize), pad_value, divisor, workers, pin_memory)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index in range(rank, len(pictures), world):
+            height, width = resize.size(*pictures.size(index))
+            groups.setdefault((padded(height, divisor), padded(width, divisor)), []).append(index)
+        self._parts = [
+            group[start : start + batch_size] for group in groups.values() for start in range(0, len(group), batch_size)
+        ]
+        self._batches = Batches(partial(eval_sample, pictures, resize), pad_value, divisor, workers, pin_memory)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -239,78 +221,3 @@ def _sample(
         scale=scale,
     )
     return Sample(image, target)
-
-
-@dataclass(frozen=True)
-class _Collated(Dataset):
-    """Makes a whole batch in a worker. Bad input is returned, for an exception would lose its message on the way."""
-
-    sample: Callable[..., Sample]
-    pad_value: tuple[int, int, int]
-    divisor: int
-
-    def __getitem__(self, keys: list[dict[str, int]]) -> Batch | InputError:
-        try:
-            return collate([self.sample(**key) for key in keys], self.pad_value, self.divisor)
-        except InputError as error:
-            return error
-
-
-class _Batches:
-    """PyTorch's loader over a plan that changes while its workers live on."""
-
-    def __init__(
-        self,
-        sample: Callable[..., Sample],
-        pad_value: tuple[int, int, int],
-        divisor: int,
-        workers: int,
-        pin_memory: bool,
-    ) -> None:
-        if workers < 0:
-            raise InputError(f"workers = {workers} cannot be used. Allowed: 0 or more.")
-        self._plan: list[list[dict[str, int]]] = []
-        self._loader: DataLoader[Any] = DataLoader(
-            _Collated(sample, pad_value, divisor),
-            batch_size=None,
-            sampler=self._plan,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=pin_memory,
-            multiprocessing_context=_worker_context() if workers else None,
-            worker_init_fn=_end_with_main_process if workers else None,
-            generator=torch.Generator(),  # or it would draw a number from the global one
-        )
-
-    def read(self, plan: list[list[dict[str, int]]]) -> Iterator[Batch]:
-        self._plan[:] = plan
-        for batch in self._loader:
-            if isinstance(batch, InputError):
-                try:
-                    raise batch
-                finally:
-                    del batch  # its traceback holds this frame: a cycle, in which workers take seconds to end
-            yield batch
-
-
-def _worker_context() -> multiprocessing.context.BaseContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _end_with_main_process(_worker: int) -> None:
-    """Let a worker end when the main process is gone, even killed.
-
-    PyTorch's own watchdog looks at the fork server, which in turn lives until its last worker has ended.
-    """
-
-    def wait() -> None:
-        main_process = multiprocessing.parent_process()
-        assert main_process is not None
-        main_process.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

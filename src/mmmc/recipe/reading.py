@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib import import_module, resources
 from pathlib import Path
@@ -99,8 +100,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping) and _same_class(old, value)
-        merged[key] = merge(old, value) if nested else value
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and _same_class(old, value):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -113,6 +116,10 @@ def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
             raise InputError(f"{source}: there is no section {name!r}.{did_you_mean(name, sections)}")
         if not isinstance(value, Mapping):
             raise InputError(f"{source}: section {name!r} is {value!r}; allowed: a mapping of options.")
+        if "class_path" in value:
+            # Or the parser would keep what the usual class has for options of the same name.
+            with suppress(AttributeError, ImportError, TypeError, ValueError):  # the parser says below what is wrong
+                parser.set_defaults({name: {"class_path": value["class_path"]}})
     try:
         return instantiate(parser, parser.parse_object(dict(content)))
     except ArgumentError as error:
@@ -155,8 +162,9 @@ def _nearest_class(message: str) -> str:
     wrong = re.search(r"key \"(assigner|criterion)\".*?(?:class_path '|Import path )([\w.]+)", message)
     if wrong is None:
         return ""
-    kind: type = {"assigner": Assigner, "criterion": Criterion}[wrong.group(1)]
-    return did_you_mean(wrong.group(2).rpartition(".")[2], [known.__name__ for known in kind.__subclasses__()])
+    kinds: dict[str, type[Any]] = {"assigner": Assigner, "criterion": Criterion}
+    known = [kind.__name__ for kind in kinds[wrong.group(1)].__subclasses__()]
+    return did_you_mean(wrong.group(2).rpartition(".")[2], known)
 
 
 def import_class(path: str) -> Any:

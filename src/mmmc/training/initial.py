@@ -46,7 +46,9 @@ class InitReport:
     def __str__(self) -> str:
         lines = [f"{self.source}: {len(self.taken)} tensors taken"]
         if self.shifted:
-            lines.append(f"shifted by half a stride, because points lie at cell centres here: {', '.join(self.shifted)}")
+            lines.append(
+                f"shifted by half a stride, because points lie at cell centres here: {', '.join(self.shifted)}"
+            )
         if self.classes:
             lines.append(f"rows of the class layer taken by name: {', '.join(self.classes)}")
         if self.left:

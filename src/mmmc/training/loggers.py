@@ -48,7 +48,7 @@ class _Service(Logger):
     def version(self) -> str:
         return self._folder.name
 
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - Fabric's signature
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The recipe is a file of the run; nothing more is sent."""
 
 

@@ -1,4 +1,4 @@
-"""Training, from top to bottom: build, then for each epoch predict, assign, criterion, backward, step; evaluate, save."""
+"""Training, from top to bottom: build; for each epoch predict, assign, criterion, backward, step; evaluate, save."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class _Run:
             if console and fabric.is_global_zero:
                 console.print(str(report), highlight=False)
         # Convolutions on a CPU and on a GPU's tensor cores are faster with channels last.
-        detector = detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        detector = detector.to(memory_format=torch.channels_last)
         options: dict[str, Any] = {
             "pad_value": detector.backbone.normalize.padding,
             "workers": config.workers,
@@ -159,7 +159,7 @@ class _Run:
         self.val_set, self.fabric, self.folder = val_set, fabric, folder
         self.categories = train_set.categories
         # Not `fabric.setup`: its wrapper would open every output to convert it, and refuses a frozen dataclass.
-        detector = fabric.to_device(fabric.strategy.precision.convert_module(detector))
+        fabric.to_device(fabric.strategy.precision.convert_module(detector))
         self.model = fabric.strategy.setup_module(detector)
         self.optimizer = build_optimizer(detector, recipe.optimizer, config.batch_size)
         self.progress = Progress()

@@ -60,7 +60,7 @@ def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], reci
         with gradients_kept_back(model, index < len(parts) - 1):
             losses, positive = training_losses(fabric, model, batch, recipe)
             divisors = divisors or step_divisors(fabric, [losses])
-            losses.total(divisors).backward()  # type: ignore[no-untyped-call]
+            losses.total(divisors).backward()
         shares.append({name: loss.detach() for name, loss in losses.divided(divisors).items()})
         positives.append(positive)
     return StepResult(
