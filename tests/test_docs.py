@@ -59,7 +59,7 @@ def test_commands_exist(document: Path) -> None:
         if line
     ]
     for line in lines:
-        words = shlex.split(line)
+        words = shlex.split(line.rstrip("\\"))
         assert words[1] in VERBS or words[1].isupper(), line
         for word in words:
             if word.startswith("--"):

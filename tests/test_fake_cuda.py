@@ -62,7 +62,7 @@ def fake_detector(backbone: str = "resnet18", dtype: torch.dtype = torch.float32
     torch.set_default_dtype(dtype)
     try:
         with CUDA:
-            return Detector(ModelConfig(backbone, weights="none", channels=32, depth=1), classes=3)
+            return Detector(ModelConfig(backbone, weights="none", channels=32, groups=8, depth=1), classes=3)
     finally:
         torch.set_default_dtype(before)
 

@@ -210,7 +210,7 @@ def test_the_box_weight_carries_no_gradient(weight: str, value: float) -> None:
 
 
 def test_a_batch_without_objects_reaches_every_parameter() -> None:
-    config = ModelConfig("resnet18", weights="none", frozen_stages=0, channels=32, depth=1)
+    config = ModelConfig("resnet18", weights="none", frozen_stages=0, channels=32, groups=8, depth=1)
     detector = Detector(config, classes=3)
     points, prediction = detector(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8))
     targets = [make_target([], (32, 32)), make_target([], (30, 32))]
