@@ -222,7 +222,7 @@ CASES = {
     "no batch": Case("eval {run} --batch_size 0", "batch_size = 0 cannot be used. Allowed: 1 or more"),
     "results below a file": Case("eval {run} --results {at}/a/r.json", "r.json could not be written", text("a", "")),
     "picture not in the set": Case("show {run} val_99.png", "no picture 'val_99.png' among its 4. Did you mean"),
-    "unknown kind": Case("show {run} --kinds [lables]", "'lables'. Did you mean 'labels'?"),
+    "unknown kind": Case("show {run} --kinds lables", "'lables'. Did you mean 'labels'?"),
     "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(

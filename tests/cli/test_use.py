@@ -144,6 +144,6 @@ def test_show_draws_three_pictures(tiny_run: Path, tmp_path: Path) -> None:
 def test_show_one_kind_of_a_file_beside_the_run(tiny_run: Path, tiny_set: Path, tmp_path: Path) -> None:
     weights = shutil.copy(tiny_run / "best.safetensors", tmp_path / "w.safetensors")
     train = ["--annotations", f"{tiny_set}/annotations/instances_train.json", "--images", f"{tiny_set}/images"]
-    out = ["--kinds", "[losses]", "--out", f"{tmp_path}/out"]
+    out = ["--kinds", "losses", "--out", f"{tmp_path}/out"]
     assert main(["show", str(weights), *train, *out]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train_00000-losses.png"]

@@ -36,7 +36,7 @@ def test_a_line_every_few_steps_and_at_the_end_of_an_epoch(tmp_path: Path) -> No
                 outcome = result(float(step), positives=step, objects=step % 3)
                 lines.step(epoch, step, 0.1 * step, 4, outcome, last=step == first + 2)
     rows = read_metrics(path)
-    assert [(row["epoch"], row["step"]) for row in rows] == [(0, 2), (0, 3), (1, 5), (1, 6)]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 2), (1, 3), (2, 5), (2, 6)]
     assert [row["loss/box"] for row in rows] == [1.5, 3.0, 4.5, 6.0]
     assert [row["loss/quality"] for row in rows] == [0.5] * 4
     assert [row["loss"] for row in rows] == [2.0, 3.5, 5.0, 6.5]
@@ -66,7 +66,7 @@ def test_a_line_that_cannot_be_written_says_where(tmp_path: Path) -> None:
 
 def test_epochs_that_were_not_finished_are_cut(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    lines = [json.dumps({"kind": kind, "epoch": epoch}) + "\n" for epoch in range(3) for kind in ("train", "val")]
+    lines = [json.dumps({"kind": kind, "epoch": epoch}) + "\n" for epoch in (1, 2, 3) for kind in ("train", "val")]
     path.write_text("".join(lines) + lines[-1][:12])
     keep_epochs(path, 2)
     assert path.read_text() == "".join(lines[:4])

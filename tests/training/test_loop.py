@@ -79,7 +79,7 @@ def test_nothing_is_listed_where_nothing_was_dropped(tiny_set: Path, tmp_path: P
     assert list(differences(state["model"], load_weights(folder.weights("last")).state)) == []
 
 
-@pytest.mark.parametrize(("every", "epochs"), [(2, [1, 2]), (0, [2])])
+@pytest.mark.parametrize(("every", "epochs"), [(2, [2, 3]), (0, [3])])
 def test_epochs_that_are_scored(every: int, epochs: list[int], tiny_set: Path, tmp_path: Path) -> None:
     run(tiny_recipe(tiny_set, train={"epochs": 3, "evaluate_every": every}), tmp_path / "run")
     assert evaluated(RunFolder(tmp_path / "run")) == epochs
@@ -102,7 +102,7 @@ def test_it_ends_when_nothing_gets_better_and_keeps_the_best(
     monkeypatch.setattr(loop, "score", score)
     monkeypatch.setattr(_Run, "_save", save_and_copy)
     scores = run(tiny_recipe(tiny_set, train={"epochs": 9, "early_stop": 2}), folder.path)
-    assert evaluated(folder) == [0, 1, 2, 3]
+    assert evaluated(folder) == [1, 2, 3, 4]
     assert scores.AP == 0.3
     assert load_checkpoint(folder.checkpoint)["finished"]
     assert json.loads(folder.record.read_text())["iterations"] == trained(folder) == 4 * STEPS
@@ -137,7 +137,7 @@ def test_when_the_time_is_over_the_epoch_is_the_last(
     monkeypatch.setattr(_Run, "_train_epoch", train_for_a_minute)
     folder = RunFolder(tmp_path / "run")
     run(tiny_recipe(tiny_set, train={"evaluate_every": 0}), folder.path, time_budget=100)
-    assert (trained(folder), evaluated(folder)) == (2 * STEPS, [1])
+    assert (trained(folder), evaluated(folder)) == (2 * STEPS, [2])
     assert load_checkpoint(folder.checkpoint)["finished"]
     assert json.loads(folder.record.read_text())["seconds"] == 120
 

@@ -73,7 +73,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert process.exitcode == -signal.SIGKILL
     # It died in the middle of the third epoch, whose line is there and whose end is not.
     assert load_checkpoint(folder.checkpoint)["progress"]["epoch"] == 2
-    assert (read_metrics(folder.metrics)[-1]["epoch"], read_metrics(folder.metrics)[-1]["step"]) == (2, 2 * STEPS + 1)
+    assert (read_metrics(folder.metrics)[-1]["epoch"], read_metrics(folder.metrics)[-1]["step"]) == (3, 2 * STEPS + 1)
 
     scores = run(None, folder.path, resume=True)
     assert list(differences(content(whole), content(folder))) == []

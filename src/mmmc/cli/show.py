@@ -25,11 +25,12 @@ def run(arguments: Sequence[str]) -> None:
         "pictures", type=str, nargs="*", metavar="PICTURE", help="file name in the set (default: first)"
     )
     add_set(parser)
-    parser.add_argument("--kinds", type=list[str], default=list(KINDS), help=f"of: {', '.join(KINDS)}")
+    parser.add_argument("--kinds", type=str, default=",".join(KINDS), help="what to draw, with commas between")
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="least score that is drawn")
     parser.add_argument("--out", type=str, default="shown", help="folder for the pictures")
     config = parse(parser, arguments)
-    for kind in config.kinds:
+    kinds = config.kinds.split(",")
+    for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"--kinds names {kind!r}.{did_you_mean(kind, KINDS)}")
     predictor = open_run(config)
@@ -38,11 +39,11 @@ def run(arguments: Sequence[str]) -> None:
     for name in config.pictures or [pictures.names[0]]:
         index = find(pictures, name)
         stem = "-".join(Path(pictures.names[index]).with_suffix("").parts)
-        if "predictions" in config.kinds:
+        if "predictions" in kinds:
             save_image(draw_comparison(predictor, pictures, index, config.threshold), out / f"{stem}-predictions.png")
-        if "labels" in config.kinds:
+        if "labels" in kinds:
             save_figure(draw_labels(predictor, pictures, index), out / f"{stem}-labels.png")
-        if "losses" in config.kinds:
+        if "losses" in kinds:
             save_figure(draw_losses(predictor, pictures, index), out / f"{stem}-losses.png")
     print(f"Pictures: {out}")
 

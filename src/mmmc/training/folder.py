@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmmc.errors import InputError
+from mmmc.files import write_atomically
+from mmmc.recipe import Recipe, to_yaml
+from mmmc.training.environment import environment
 
 
 @dataclass(frozen=True)
@@ -87,3 +91,9 @@ class RunFolder:
         """Raise `InputError` unless the folder holds a run."""
         if not self.recipe.is_file():
             raise InputError(f"{self.path} holds no run: there is no {self.recipe.name} in it.")
+
+    def describe(self, recipe: Recipe) -> None:
+        """Write what the run does and what it runs on."""
+        around = json.dumps(environment(), indent=2) + "\n"
+        write_atomically(self.recipe, lambda temporary: temporary.write_text(to_yaml(recipe), encoding="utf-8"))
+        write_atomically(self.environment, lambda temporary: temporary.write_text(around, encoding="utf-8"))

@@ -106,7 +106,7 @@ class Journal:
     def say(self, message: str) -> None:
         """A sentence above the bar."""
         if self.console is not None:
-            self.console.print(message, highlight=False)
+            self.console.print(message, highlight=False, markup=False)
 
     def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
         names = list(self._waiting[0].losses)
@@ -132,7 +132,7 @@ class Journal:
         seconds = time.perf_counter() - self._since
         return {
             "kind": "train",
-            "epoch": epoch,
+            "epoch": epoch + 1,
             "step": step,
             "loss": sum(terms[: len(names)]),
             **{f"loss/{name}": term for name, term in zip(names, terms, strict=False)},
@@ -148,7 +148,7 @@ def keep_epochs(path: Path, epochs: int) -> None:
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         # A line that was cut in the middle by a kill belongs to an epoch that was not finished.
-        kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["epoch"] < epochs]
+        kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["epoch"] <= epochs]
         write_atomically(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, replace
@@ -16,27 +15,24 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from mmmc.checkpoint import Weights, load_checkpoint, load_state, save_checkpoint, save_weights
+from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
 from mmmc.data.coco import CocoSet
 from mmmc.data.loading import EvalLoader, TrainLoader
 from mmmc.errors import InputError
-from mmmc.evaluate import Scores, score, to_results
-from mmmc.files import write_atomically
+from mmmc.evaluate import Scores, score
 from mmmc.model import Detector
-from mmmc.predictor import detect
-from mmmc.recipe import Recipe, digest, load_recipe, to_yaml
-from mmmc.training.environment import environment
+from mmmc.recipe import Recipe, digest, load_recipe
 from mmmc.training.folder import RunFolder
 from mmmc.training.initial import initialize
 from mmmc.training.journal import Journal, keep_epochs
 from mmmc.training.loggers import build_loggers
 from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr
 from mmmc.training.record import write_record
+from mmmc.training.scoring import detect_set
 from mmmc.training.sets import open_sets, write_repairs
+from mmmc.training.state import read_state
 from mmmc.training.step import backward_step
 from mmmc.training.timing import iterations_within
-
-CHECKPOINT_PARTS = ("model", "ema", "optimizer", "progress", "categories", "recipe", "finished")
 
 
 @dataclass
@@ -238,23 +234,13 @@ class _Run:
     def _evaluate(self, epoch: int) -> Scores:
         model = self._scored.eval()
         began = time.perf_counter()
-        found = [
-            detection
-            for batch in self.val_loader
-            for detection in detect(model, batch, self.recipe.postprocess, self.fabric.device, self.fabric.autocast())
-        ]
-        results = to_results(found, self.categories.ids)
-        if self.fabric.world_size > 1:
-            gathered: list[Any] = [None] * self.fabric.world_size
-            torch.distributed.all_gather_object(gathered, results)
-            # By picture, so that the order does not depend on the number of processes.
-            results = sorted((row for part in gathered for row in part), key=lambda row: row["image_id"])
+        results = detect_set(self.fabric, model, self.val_loader, self.recipe.postprocess, self.categories.ids)
         scores = score(self.val_set.to_coco(), results)
         numbers = {name: value for name, value in scores.numbers().items() if value is not None}
         self.journal.write(
             {
                 "kind": "val",
-                "epoch": epoch,
+                "epoch": epoch + 1,
                 "step": self.progress.step,
                 **numbers,
                 "seconds": time.perf_counter() - began,
@@ -310,16 +296,7 @@ class _Run:
         self.fabric.barrier()
 
     def _resume(self) -> None:
-        state = load_checkpoint(self.folder.checkpoint)
-        missing = [part for part in CHECKPOINT_PARTS if part not in state]
-        if missing:
-            raise InputError(f"{self.folder.checkpoint} is not whole: {', '.join(missing)} is missing.")
-        if state["finished"]:
-            raise InputError(f"{self.folder.path} is finished; there is nothing to resume.")
-        if state["recipe"] != digest(self.recipe):
-            raise InputError(f"{self.folder.recipe} is not the recipe that the run began with.")
-        if state["categories"] != self.categories.to_dict():
-            raise InputError(f"{self.folder.path}: the data has other categories than when the run began.")
+        state = read_state(self.folder, self.recipe, self.categories)
         load_state(self.detector, state["model"], self.folder.checkpoint)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
@@ -330,11 +307,9 @@ class _Run:
         self.fabric.barrier()
 
     def _describe(self, train_set: CocoSet, val_set: CocoSet) -> None:
-        recipe, env = to_yaml(self.recipe), json.dumps(environment(), indent=2)
         if not self.fabric.is_global_zero:
             return
-        write_atomically(self.folder.recipe, lambda temporary: temporary.write_text(recipe, encoding="utf-8"))
-        write_atomically(self.folder.environment, lambda temporary: temporary.write_text(env + "\n", encoding="utf-8"))
+        self.folder.describe(self.recipe)
         repairs = train_set.repairs + val_set.repairs
         if repairs:
             write_repairs(self.folder.repairs, repairs)

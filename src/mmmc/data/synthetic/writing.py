@@ -84,7 +84,9 @@ def _write_pictures(images: Path, split: str, count: int, size: tuple[int, int],
     """Draw a split's pictures into `images`; return COCO's three lists."""
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for index in track(range(count), f"Drawing {split}", console=Console(stderr=True), transient=True):
+    screen = Console(stderr=True)
+    progress = track(range(count), f"Drawing {split}", console=screen, transient=True, disable=not screen.is_terminal)
+    for index in progress:
         drawn = scene(seed, split, index, size)
         name = f"{split}_{index:05d}.png"
         # On noise, run lengths compress as well as the full search does, eight times as fast.
