@@ -194,7 +194,8 @@ def select(value: Tensor) -> None:
 
 
 def put(value: Tensor) -> None:
-    value[value > 0] = 1.0
+    # A list of values, for a single one may be filled in without looking at how many places there are.
+    value[value > 0] = torch.ones(4)
 
 
 @pytest.mark.parametrize(
