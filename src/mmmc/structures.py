@@ -160,6 +160,7 @@ class Assignment:
         state: for each picture an `ObjectState` per object.
         finite: for each picture whether all values that the rule looked at were finite. A tensor, so that
             nothing inside a training step waits for it; `check` reads it outside the step.
+        not_finite: by the term that a rule looks at, for each picture which objects met a value that is not finite.
     """
 
     gt: Int[Tensor, "B P"]
@@ -167,6 +168,7 @@ class Assignment:
     weight: Float[Tensor, "B P"]
     state: list[Int[Tensor, " _"]]
     finite: Bool[Tensor, " B"]
+    not_finite: Mapping[str, list[Bool[Tensor, " _"]]] = field(default_factory=dict)
 
     @property
     def positive(self) -> Bool[Tensor, "B P"]:
@@ -186,11 +188,20 @@ class Assignment:
         """Raise if a picture's assignment met values that are not finite. Reads the device: not for a hot path.
 
         Raises:
-            FloatingPointError: names the pictures.
+            FloatingPointError: names the pictures and, where the rule says so, objects and terms.
         """
-        bad = [target.image_id for target, finite in zip(targets, self.finite.tolist(), strict=True) if not finite]
+        bad = []
+        for index, (target, finite) in enumerate(zip(targets, self.finite.tolist(), strict=True)):
+            if not finite:
+                objects = [
+                    f"object {number} ({term} loss)"
+                    for term, pictures in self.not_finite.items()
+                    for number, wrong in enumerate(pictures[index].tolist())
+                    if wrong
+                ]
+                bad.append(f"picture {target.image_id}" + (f": {', '.join(objects)}" if objects else ""))
         if bad:
-            raise FloatingPointError(f"The assignment met values that are not finite in the pictures with id {bad}.")
+            raise FloatingPointError(f"The assignment met values that are not finite: {'; '.join(bad)}.")
 
 
 @dataclass(frozen=True)

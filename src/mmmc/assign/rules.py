@@ -44,15 +44,26 @@ def per_image(rule: ImageRule, points: Points, prediction: Prediction, targets: 
     )
 
 
-def image_prediction(prediction: Prediction, index: int, dtype: torch.dtype) -> Prediction:
-    """The prediction of one picture of the batch, detached, with a batch axis of one."""
-    part = slice(index, index + 1)
+def widened(prediction: Prediction, dtype: torch.dtype) -> Prediction:
+    """The prediction without gradient and in this type."""
     return Prediction(
-        logits=prediction.logits[part].detach().to(dtype),
-        boxes=prediction.boxes[part].detach().to(dtype),
-        quality=prediction.quality[part].detach().to(dtype),
-        extra={name: value[part].detach().to(dtype) for name, value in prediction.extra.items()},
+        logits=prediction.logits.detach().to(dtype),
+        boxes=prediction.boxes.detach().to(dtype),
+        quality=prediction.quality.detach().to(dtype),
+        extra={name: value.detach().to(dtype) for name, value in prediction.extra.items()},
     )
+
+
+def image_prediction(prediction: Prediction, index: int, dtype: torch.dtype) -> Prediction:
+    """The prediction of one picture of the batch, without gradient and in this type, with a batch axis of one."""
+    part = slice(index, index + 1)
+    one = Prediction(
+        logits=prediction.logits[part],
+        boxes=prediction.boxes[part],
+        quality=prediction.quality[part],
+        extra={name: value[part] for name, value in prediction.extra.items()},
+    )
+    return widened(one, dtype)
 
 
 def inside(xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor, "P M"]:

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> None:
         out = Path(first.resume)
         scores = train(None, out, resume=True, **options)
     else:
-        set_recipe(parser, first.recipe)
+        set_recipe(parser, first.recipe, arguments)
         config = parse(parser, arguments)
         recipe = instantiate(parser, config)
         if config.folder is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -13,6 +13,7 @@ from mmmc.errors import InputError
 from mmmc.model.backbone import Backbone
 from mmmc.model.fpn import FPN, PYRAMID_STRIDES
 from mmmc.model.head import Head
+from mmmc.model.rfa import RFAConfig
 from mmmc.points import make_points
 from mmmc.structures import Points, Prediction
 
@@ -31,6 +32,9 @@ class ModelConfig:
         depth: 3×3 convolutions in each tower.
         groups: of the towers' GroupNorm.
         quality_on: the tower that the quality branch reads.
+        box_bias: distances in strides that the box branch begins with. Where predictions choose the labels, boxes of
+            some size let an object's first choice of levels follow its size.
+        rfa: where the towers get a receptive field of their own; nowhere by default.
     """
 
     backbone: str = "resnet50"
@@ -42,11 +46,20 @@ class ModelConfig:
     depth: int = 4
     groups: int = 32
     quality_on: Literal["box", "class"] = "box"
+    box_bias: float = 0.0
+    rfa: RFAConfig = field(default_factory=RFAConfig)
 
     def __post_init__(self) -> None:
         for name, least in (("frozen_stages", 0), ("channels", 1), ("depth", 0), ("groups", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"model.{name} is {getattr(self, name)}; allowed: at least {least}.")
+        if not 0 <= self.box_bias < torch.inf:
+            raise InputError(f"model.box_bias is {self.box_bias}; allowed: a finite number of at least 0.")
+        for name in ("class_position", "box_position"):
+            if getattr(self.rfa, name) > self.depth:
+                raise InputError(
+                    f"model.rfa.{name} is {getattr(self.rfa, name)}; allowed: 0 to model.depth, which is {self.depth}."
+                )
         # With one channel a group and a 1×1 map, GroupNorm would have a single value to normalise.
         if self.channels % self.groups or self.channels < 2 * self.groups:
             raise InputError(
@@ -84,6 +97,8 @@ class Detector(nn.Module):
             depth=config.depth,
             groups=config.groups,
             quality_on=config.quality_on,
+            box_bias=config.box_bias,
+            rfa=config.rfa,
         )
 
     def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> tuple[Points, Prediction]:

@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from mmmc.model.rfa import DeformableConv, RFAConfig
+
 
 class LevelOutput(NamedTuple):
     """Raw output of one level; distances `left top right bottom` in strides."""
@@ -20,11 +22,21 @@ class LevelOutput(NamedTuple):
     quality: Float[Tensor, "B h w"]
 
 
-def tower(channels: int, depth: int, groups: int) -> nn.Sequential:
-    """`depth` times 3×3 convolution, GroupNorm, ReLU."""
+def tower(channels: int, depth: int, groups: int, rfa: RFAConfig, position: int) -> nn.Sequential:
+    """`depth` times 3×3 convolution, GroupNorm, ReLU; with `rfa` in place of the convolution at `position`."""
+    convolutions: list[nn.Module] = []
+    for number in range(1, depth + 1):
+        if number == position and rfa.kind == "deformable":
+            convolutions.append(DeformableConv(channels, rfa))
+        elif number == position and rfa.kind == "dilated":
+            convolutions.append(nn.Conv2d(channels, channels, 3, padding=rfa.dilation, dilation=rfa.dilation))
+        else:
+            convolutions.append(nn.Conv2d(channels, channels, 3, padding=1))
+        if number == position and rfa.kind == "extra":
+            convolutions.append(nn.Conv2d(channels, channels, 3, padding=1))
     layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.GroupNorm(groups, channels), nn.ReLU(inplace=True)]
+    for convolution in convolutions:
+        layers += [convolution, nn.GroupNorm(groups, channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -39,6 +51,8 @@ class Head(nn.Module):
         groups: of GroupNorm.
         quality_on: the tower that the quality branch reads.
         prior: class probability that the head begins with (Lin et al. 2017, section 4.1).
+        box_bias: distances in strides that the box branch begins with.
+        rfa: where the towers get a receptive field of their own; nowhere if None.
     """
 
     def __init__(
@@ -51,20 +65,28 @@ class Head(nn.Module):
         groups: int = 32,
         quality_on: Literal["box", "class"] = "box",
         prior: float = 0.01,
+        box_bias: float = 0.0,
+        rfa: RFAConfig | None = None,
     ) -> None:
         super().__init__()
         self.quality_on = quality_on
-        self.class_tower = tower(channels, depth, groups)
-        self.box_tower = tower(channels, depth, groups)
+        rfa = rfa or RFAConfig()
+        self.class_tower = tower(channels, depth, groups, rfa, rfa.class_position)
+        self.box_tower = tower(channels, depth, groups, rfa, rfa.box_position)
         self.class_logits = nn.Conv2d(channels, classes, 3, padding=1)
         self.box_distances = nn.Conv2d(channels, 4, 3, padding=1)
         self.box_quality = nn.Conv2d(channels, 1, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(levels))
+        deformable = [module for module in self.modules() if isinstance(module, DeformableConv)]
+        offsets = [module.offset for module in deformable]
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module not in offsets:
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.class_logits.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+        nn.init.constant_(self.box_distances.bias, box_bias)  # type: ignore[arg-type]
+        for module in deformable:
+            module.reset_offsets()
 
     def forward(self, maps: Sequence[Float[Tensor, "B D _ _"]]) -> list[LevelOutput]:
         outputs = []

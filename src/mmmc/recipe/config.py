@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mmmc.assign import FCOS, Assigner
@@ -58,6 +58,8 @@ class OptimizerConfig:
         norm_decay: the same for scales of normalisation layers and the head's scales per level.
         bias_decay: the same for biases. FCOS: 0.
         bias_lr: factor on the learning rate of biases. FCOS: 2.
+        offset_lr: factor on the learning rate of what predicts the offsets of deformable convolutions. At the full
+            rate offsets run away: a tap that has left the map gets no gradient and never returns.
         clip: largest norm of the gradient; `null` for none.
         schedule: `step` multiplies the rate by `gamma` at each of `steps`; `cosine` lets it fall to 0.
         steps: shares of the training.
@@ -75,6 +77,7 @@ class OptimizerConfig:
     norm_decay: float = 1e-4
     bias_decay: float = 0.0
     bias_lr: float = 2.0
+    offset_lr: float = 0.1
     clip: float | None = None
     schedule: Literal["step", "cosine"] = "step"
     steps: tuple[float, ...] = (2 / 3, 8 / 9)
@@ -87,7 +90,7 @@ class OptimizerConfig:
         _require(0 < self.lr < float("inf"), "optimizer.lr", self.lr, "a finite number above 0")
         _require(self.lr_batch >= 1, "optimizer.lr_batch", self.lr_batch, "at least 1")
         _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 to below 1")
-        for name in ("weight_decay", "norm_decay", "bias_decay", "bias_lr", "warmup"):
+        for name in ("weight_decay", "norm_decay", "bias_decay", "bias_lr", "offset_lr", "warmup"):
             value = getattr(self, name)
             _require(0 <= value < float("inf"), f"optimizer.{name}", value, "a finite number of at least 0")
         _require(self.clip is None or self.clip > 0, "optimizer.clip", self.clip, "a number above 0, or null")
@@ -142,6 +145,36 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class WarmStart:
+    """Another assigner for the first iterations, for rules that need predictions that already mean something.
+
+    Args:
+        assigner: what assigns until then; `null` for no warm start.
+        share: how long, as a share of the training.
+        iterations: how long, in iterations; overrules `share`.
+    """
+
+    assigner: Assigner | None = None
+    share: float = 0.25
+    iterations: int | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 < self.share <= 1, "warm_start.share", self.share, "above 0 to 1")
+        _require(
+            self.iterations is None or self.iterations >= 1,
+            "warm_start.iterations",
+            self.iterations,
+            "at least 1, or null",
+        )
+
+    def until(self, total: int) -> int:
+        """The first iteration, counted from 0, that it no longer decides."""
+        if self.assigner is None:
+            return 0
+        return round(self.share * total) if self.iterations is None else self.iterations
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run does.
 
@@ -149,6 +182,7 @@ class Recipe:
         data: pictures and labels.
         model: the detector's parts.
         assigner: which point answers for which object.
+        warm_start: what assigns before `assigner` does.
         criterion: the losses.
         augmentation: random changes of training pictures, and their size.
         resize: size of pictures that are scored or predicted.
@@ -160,12 +194,20 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     assigner: Assigner = field(default_factory=FCOS)
+    warm_start: WarmStart = field(default_factory=WarmStart)
     criterion: Criterion = field(default_factory=DenseCriterion)
     augmentation: Augmentation = field(default_factory=Augmentation)
     resize: Resize = field(default_factory=Resize)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     postprocess: Postprocess = field(default_factory=Postprocess)
+
+    def at(self, iteration: int, total: int) -> Recipe:
+        """The recipe with the assigner of this iteration, counted from 0, of `total`."""
+        start = self.warm_start
+        if start.assigner is None or iteration >= start.until(total):
+            return self
+        return replace(self, assigner=start.assigner)
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

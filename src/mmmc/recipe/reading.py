@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib import import_module, resources
@@ -19,6 +19,9 @@ from mmmc.assign import Assigner
 from mmmc.criterion import Criterion
 from mmmc.errors import InputError, did_you_mean
 from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
+
+CLASSES = ("assigner", "criterion", "warm_start.assigner")
+"""Options whose value is an object of a class that the recipe names."""
 
 SHIPPED = resources.files("mmmc") / "recipes"
 
@@ -40,8 +43,14 @@ def recipe_parser() -> ArgumentParser:
     return parser
 
 
-def set_recipe(parser: ArgumentParser, name: str | Path) -> None:
+def set_recipe(parser: ArgumentParser, name: str | Path, flags: Sequence[str] = ()) -> None:
     """Make a recipe's values the defaults of a `recipe_parser`.
+
+    Args:
+        parser: where they go.
+        name: of the recipe, or its file.
+        flags: those that will be parsed. Where one names another class than the recipe, the recipe's options of its
+            own class are dropped: a radius of one assigner means nothing to the next.
 
     Raises:
         InputError: as `load_recipe`.
@@ -52,6 +61,13 @@ def set_recipe(parser: ArgumentParser, name: str | Path) -> None:
             parser.set_defaults({section: values})
         else:
             parser.set_defaults({f"{section}.{option}": value for option, value in values.items()})
+    known = to_dict(Recipe()) | read_recipe(name)
+    for key, given in _classes_named(flags).items():
+        section, _, option = key.partition(".")
+        old = known[section].get(option) if option else known[section]
+        if not (isinstance(old, Mapping) and _same_class(old, {"class_path": given})):
+            with suppress(AttributeError, ImportError, TypeError, ValueError):  # the parser says what is wrong
+                parser.set_defaults({key: {"class_path": given}})
 
 
 def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -159,11 +175,11 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
 
 def _nearest_class(message: str) -> str:
     """Ending of a message about a class that cannot be used."""
-    wrong = re.search(r"key \"(assigner|criterion)\".*?(?:class_path '|Import path )([\w.]+)", message)
+    wrong = re.search(r"key \"((?:warm_start\.)?assigner|criterion)\".*?(?:class_path '|Import path )([\w.]+)", message)
     if wrong is None:
         return ""
-    kinds: dict[str, type[Any]] = {"assigner": Assigner, "criterion": Criterion}
-    known = [kind.__name__ for kind in kinds[wrong.group(1)].__subclasses__()]
+    kind = Criterion if wrong.group(1) == "criterion" else Assigner
+    known = [known.__name__ for known in kind.__subclasses__()]
     return did_you_mean(wrong.group(2).rpartition(".")[2], known)
 
 
@@ -211,6 +227,16 @@ def _identity(name: str | Path) -> str:
     return str(Path(name).resolve()) if _is_file_name(name) else str(name)
 
 
+def _classes_named(flags: Sequence[str]) -> dict[str, str]:
+    """The class that flags such as `--assigner APS` or `--assigner=APS` name, by flag; the last one counts."""
+    named = {}
+    for position, flag in enumerate(flags):
+        key, _, value = flag.removeprefix("--").partition("=")
+        if key in CLASSES and flag.startswith("--"):
+            named[key] = value or (flags[position + 1] if position + 1 < len(flags) else "")
+    return {key: value for key, value in named.items() if value not in ("", "null")}
+
+
 def _same_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether `new` names no class, or that of `old`, maybe by another path."""
     one, other = old.get("class_path"), new.get("class_path", old.get("class_path"))
@@ -240,8 +266,8 @@ def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> d
     different: dict[str, Any] = {}
     for key, item in value.items():
         other = default.get(key)
-        if isinstance(item, Mapping) and isinstance(other, Mapping):
-            if item.get("class_path") == other.get("class_path"):
+        if isinstance(item, Mapping):
+            if isinstance(other, Mapping) and item.get("class_path") == other.get("class_path"):
                 item = _without_defaults(item, other)
             else:
                 own = _without_defaults(item["init_args"], _defaults(import_class(item["class_path"])))

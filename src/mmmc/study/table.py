@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mmmc.errors import InputError
+from mmmc.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,46 @@ def markdown(rows: Sequence[Row]) -> str:
         cells = [str(row.metrics[name]) if name in row.metrics else "–" for name in names]
         lines.append([row.set, row.name, *cells, ", ".join(map(str, row.seeds))])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""Student's t at 0.975 for 1 to 9 degrees of freedom."""
+
+
+def differences(rows: Sequence[Row], against: str, metrics: Sequence[str] = ("AP", "AP75")) -> str:
+    """What each variant gains over another, paired by seed, as a Markdown table.
+
+    Each cell is the mean difference × 100 with Student's 95 % interval over the seeds that both have, and their number.
+
+    Raises:
+        InputError: no set has a variant of this name, or there are more pairs than the table of t values covers.
+    """
+    bases = {row.set: row for row in rows if row.name == against}
+    if not bases:
+        raise InputError(f"There is no variant {against!r}.{did_you_mean(against, sorted({row.name for row in rows}))}")
+    lines = [
+        ["set", "name", *(f"{metric} − {against}" for metric in metrics)],
+        ["---", "---", *("---:" for _ in metrics)],
+    ]
+    for row in rows:
+        if row.set in bases and row.name != against:
+            lines.append([row.set, row.name, *(_difference(row, bases[row.set], metric) for metric in metrics)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _difference(row: Row, base: Row, metric: str) -> str:
+    mine = dict(zip(row.seeds, row.metrics[metric].values, strict=True))
+    theirs = dict(zip(base.seeds, base.metrics[metric].values, strict=True))
+    paired = [100 * (mine[seed] - theirs[seed]) for seed in row.seeds if seed in theirs]
+    if not paired:
+        return "–"
+    mean = float(np.mean(paired))
+    if len(paired) == 1:
+        return f"{mean:+.1f} (n = 1)"
+    if len(paired) - 1 > len(T_QUANTILES):
+        raise InputError(f"{row.name!r} has {len(paired)} pairs; allowed: at most {len(T_QUANTILES) + 1}.")
+    half = T_QUANTILES[len(paired) - 2] * float(np.std(paired, ddof=1)) / math.sqrt(len(paired))
+    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}] (n = {len(paired)})"
 
 
 def _row(set_name: str, name: str, records: list[dict[str, Any]], metrics: Sequence[str]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -72,7 +72,8 @@ class Journal:
         """A step was taken; every `log_every` of them, and at an epoch's end, they become a line.
 
         Raises:
-            FloatingPointError: a loss was not finite; names the first such step, its terms and pictures.
+            FloatingPointError: a loss was not finite, or the assigner met a value that was not; names the first such
+                step and its pictures, and terms or objects.
         """
         self._waiting.append(result)
         if len(self._waiting) == self.log_every or last:
@@ -111,7 +112,10 @@ class Journal:
     def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
         names = list(self._waiting[0].losses)
         values = torch.stack(
-            [torch.stack([*result.losses.values(), result.positives.double()]) for result in self._waiting]
+            [
+                torch.stack([*result.losses.values(), result.finite.double(), result.positives.double()])
+                for result in self._waiting
+            ]
         ).double()
         objects = values.new_tensor([[float(result.objects)] for result in self._waiting])
         # One reduction and one copy to the host for all steps of the line.
@@ -120,13 +124,8 @@ class Journal:
         rows = mean.tolist()
         for offset, numbers in enumerate(rows):
             bad = [name for name, value in zip(names, numbers, strict=False) if not math.isfinite(value)]
-            if bad:
-                at = step - len(rows) + 1 + offset
-                raise FloatingPointError(
-                    f"The {' and '.join(bad)} loss was not finite at iteration {at}, epoch {epoch + 1}. Pictures of "
-                    f"this process: {self._waiting[offset].image_ids}. A lower optimizer.lr, a longer "
-                    "optimizer.warmup or optimizer.clip usually helps; then look at the boxes of these pictures."
-                )
+            if bad or numbers[-3] < 1:
+                raise FloatingPointError(_not_finite(self._waiting[offset], bad, step - len(rows) + 1 + offset, epoch))
         terms = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
         positives, count = sum(row[-2] for row in rows), sum(row[-1] for row in rows)
         seconds = time.perf_counter() - self._since
@@ -141,6 +140,22 @@ class Journal:
             "images_per_second": pictures * len(rows) / max(seconds, 1e-9),
             "seconds": seconds,
         }
+
+
+def _not_finite(result: StepResult, terms: Sequence[str], step: int, epoch: int) -> str:
+    """What went wrong where, as far as this process knows."""
+    what = f"The {' and '.join(terms)} loss was not finite" if terms else "The assigner met values that are not finite"
+    detail = ""
+    try:
+        for assignment, targets in result.assigned:
+            assignment.check(targets)
+    except FloatingPointError as error:
+        detail = f" {error}"
+    return (
+        f"{what} at iteration {step}, epoch {epoch + 1}. Pictures of this process: {result.image_ids}.{detail} No "
+        "weight was changed by this step. A lower optimizer.lr, a longer optimizer.warmup or optimizer.clip usually "
+        "helps; then look at the boxes of these pictures."
+    )
 
 
 def keep_epochs(path: Path, epochs: int) -> None:

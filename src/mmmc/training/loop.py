@@ -26,7 +26,7 @@ from mmmc.training.folder import RunFolder
 from mmmc.training.initial import initialize
 from mmmc.training.journal import Journal, keep_epochs
 from mmmc.training.loggers import build_loggers
-from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr
+from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_step
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
 from mmmc.training.sets import open_sets, write_repairs
@@ -210,10 +210,9 @@ class _Run:
             set_lr(self.optimizer, lr_factor(self.progress.step, self.total, self.recipe.optimizer))
             parts = [batch.to(self.fabric.device) for batch in parts]
             self.optimizer.zero_grad()
-            result = backward_step(self.fabric, self.model, parts, self.recipe)
-            if self.recipe.optimizer.clip is not None:
-                nn.utils.clip_grad_norm_(self.detector.parameters(), self.recipe.optimizer.clip)
-            self.optimizer.step()
+            recipe = self.recipe.at(self.progress.step, self.total)
+            result = backward_step(self.fabric, self.model, parts, recipe)
+            take_step(self.optimizer, self.detector.parameters(), self.recipe.optimizer.clip)
             if self.ema is not None:
                 self.ema.update(self.detector)
             self.progress.step += 1

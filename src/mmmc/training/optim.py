@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,21 +15,26 @@ from mmmc.recipe import OptimizerConfig
 def build_optimizer(model: nn.Module, config: OptimizerConfig, batch_size: int) -> torch.optim.Optimizer:
     """SGD or AdamW over weights, scales of normalisation, and biases, each with their rate and decay.
 
+    What predicts the offsets of deformable convolutions has the rates of weights and biases times `offset_lr`.
     The learning rate is scaled from `lr_batch` to the batch, linearly for SGD (Goyal et al. 2017) and by the square
     root for AdamW. Each group keeps its own as `base_lr`.
     """
-    groups: dict[str, list[nn.Parameter]] = {"weight": [], "norm": [], "bias": []}
+    groups: dict[str, list[nn.Parameter]] = {
+        kind: [] for kind in ("weight", "norm", "bias", "offset weight", "offset bias")
+    }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             # A bias is called so; what else has one axis scales: GroupNorm, BatchNorm, the head's factor per level.
             kind = "bias" if name.endswith("bias") else "weight" if parameter.ndim > 1 else "norm"
-            groups[kind].append(parameter)
+            groups[f"offset {kind}" if ".offset." in name else kind].append(parameter)
     ratio = batch_size / config.lr_batch
     lr = config.lr * (ratio if config.kind == "sgd" else math.sqrt(ratio))
     settings = {
         "weight": (lr, config.weight_decay),
         "norm": (lr, config.norm_decay),
         "bias": (lr * config.bias_lr, config.bias_decay),
+        "offset weight": (lr * config.offset_lr, config.weight_decay),
+        "offset bias": (lr * config.offset_lr * config.bias_lr, config.bias_decay),
     }
     parameters = [
         {"params": members, "lr": settings[kind][0], "weight_decay": settings[kind][1], "base_lr": settings[kind][0]}
@@ -37,8 +42,22 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, batch_size: int) 
         if members
     ]
     if config.kind == "sgd":
-        return torch.optim.SGD(parameters, momentum=config.momentum)
-    return torch.optim.AdamW(parameters)
+        return torch.optim.SGD(parameters, momentum=config.momentum, fused=True)
+    return torch.optim.AdamW(parameters, fused=True)
+
+
+def take_step(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip: float | None) -> None:
+    """Clip the gradients' norm and step; gradients that are not finite change no weight, and nobody waits to know.
+
+    Args:
+        optimizer: of `build_optimizer`.
+        parameters: what the norm is taken over.
+        clip: largest norm; None for none.
+    """
+    norm = nn.utils.clip_grad_norm_(parameters, torch.inf if clip is None else clip)
+    # What gradient scalers tell fused optimisers: at 1 they leave weights and moments as they are.
+    optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def lr_factor(step: int, total: int, config: OptimizerConfig) -> float:

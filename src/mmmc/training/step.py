@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmmc.assign import ignore_crowds
 from mmmc.losses import Losses
 from mmmc.recipe import Recipe
-from mmmc.structures import Batch
+from mmmc.structures import Assignment, Batch, Target
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,29 @@ class StepResult:
         positives: positive points of this process.
         objects: objects of this process.
         image_ids: its pictures.
+        assigned: its assignments with their targets, to be asked what was not finite.
     """
 
     losses: dict[str, Tensor]
     positives: Tensor
     objects: int
     image_ids: list[int]
+    assigned: Sequence[tuple[Assignment, Sequence[Target]]] = ()
+
+    @property
+    def finite(self) -> Tensor:
+        """Whether all that the assigner looked at was finite, as 1 or 0."""
+        flags = [assignment.finite.all() for assignment, _ in self.assigned]
+        return torch.stack(flags).all().to(self.positives.dtype) if flags else torch.ones_like(self.positives)
 
 
-def training_losses(fabric: Fabric, model: nn.Module, batch: Batch, recipe: Recipe) -> tuple[Losses, Tensor]:
-    """Losses of a batch and the number of its positive points."""
+def training_losses(fabric: Fabric, model: nn.Module, batch: Batch, recipe: Recipe) -> tuple[Losses, Assignment]:
+    """Losses of a batch, and the assignment that they are of."""
     with fabric.autocast():
         points, prediction = model(batch.images)
     assignment = recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
-    return recipe.criterion(points, prediction, batch.targets, assignment), assignment.positive.sum()
+    return recipe.criterion(points, prediction, batch.targets, assignment), assignment
 
 
 def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], recipe: Recipe) -> StepResult:
@@ -55,19 +63,23 @@ def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], reci
             first = [training_losses(fabric, model, batch, recipe)[0] for batch in parts]
         divisors = step_divisors(fabric, first)
     shares: list[dict[str, Tensor]] = []
-    positives: list[Tensor] = []
+    assigned: list[tuple[Assignment, Sequence[Target]]] = []
     for index, batch in enumerate(parts):
         with gradients_kept_back(model, index < len(parts) - 1):
-            losses, positive = training_losses(fabric, model, batch, recipe)
+            losses, assignment = training_losses(fabric, model, batch, recipe)
             divisors = divisors or step_divisors(fabric, [losses])
-            losses.total(divisors).backward()
+            # Where the assigner met what is not finite no gradient may be either, in any process: `take_step` then
+            # leaves the weights as they are. Points without an object have no box loss that would show it.
+            sound = torch.where(assignment.finite.all(), 1.0, torch.nan)
+            (losses.total(divisors) * sound).backward()
         shares.append({name: loss.detach() for name, loss in losses.divided(divisors).items()})
-        positives.append(positive)
+        assigned.append((assignment, batch.targets))
     return StepResult(
         losses={name: torch.stack([share[name] for share in shares]).sum() for name in shares[0]},
-        positives=torch.stack(positives).sum(),
+        positives=torch.stack([assignment.positive.sum() for assignment, _ in assigned]).sum(),
         objects=sum(len(target.boxes) for batch in parts for target in batch.targets),
         image_ids=[target.image_id for batch in parts for target in batch.targets],
+        assigned=assigned,
     )
 
 

@@ -1,0 +1,541 @@
+"""APS, the aligned points sampler: levels, then points, by both tasks' current losses (the paper's section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mmmc.assign.conflicts import object_states, owners, provide
+from mmmc.assign.fcos import FCOS
+from mmmc.assign.mixture import fit_mixture
+from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, pair_losses
+from mmmc.assign.protocol import Assigner
+from mmmc.assign.rules import widened
+from mmmc.boxes import area, paired_iou
+from mmmc.errors import InputError
+from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
+
+EQUAL = 1e-6
+"""Scores whose range is below this share of their mean size are equal: there is nothing to split."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Step 1: for each object the best points of each level (Eqs. 4 and 5), best first.
+
+    Attributes:
+        point: index of the point; arbitrary where `valid` is false.
+        cls: its class loss.
+        reg: its box loss.
+        valid: false where the object has fewer points on the level.
+    """
+
+    point: Int[Tensor, "B M L K"]
+    cls: Float[Tensor, "B M L K"]
+    reg: Float[Tensor, "B M L K"]
+    valid: Bool[Tensor, "B M L K"]
+
+    def spread(self, values: Tensor, points: int) -> Tensor:
+        """A value `B M L K` of each candidate as one of each pair, `B M P`; false or 0 for pairs that are none."""
+        # Entries that are not valid go to a column of their own, which is cut off.
+        index = self.point.where(self.valid, points).flatten(2)
+        dense = torch.zeros((*index.shape[:2], points + 1), dtype=values.dtype, device=values.device)
+        return dense.scatter(2, index, values.flatten(2))[..., :points]
+
+    def of(self, levels: Int[Tensor, "B M V"]) -> Candidates:
+        """Those of some levels."""
+        index = levels[..., None].expand(-1, -1, -1, self.point.shape[-1])
+        return Candidates(*(getattr(self, name).gather(2, index) for name in ("point", "cls", "reg", "valid")))
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Step 2: the levels that each object chooses (Eq. 6).
+
+    Attributes:
+        stat: what levels are compared by, least is best; infinite for a level without a candidate.
+        order: the best levels, best first; such without a candidate come last and hold none.
+        chosen: the same as a mask.
+    """
+
+    stat: Float[Tensor, "B M L"]
+    order: Int[Tensor, "B M V"]
+    chosen: Bool[Tensor, "B M L"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Step 3: how well each candidate of the chosen levels serves both tasks.
+
+    Attributes:
+        fit: fitness `S_f` (Eq. 7), with the sign that makes small losses fit.
+        alignment: `S_m` (Eq. 8), 0.5 where both losses are equal and less the further they lie apart.
+        cost: what the split looks at, least is best: a score where high is good has its sign turned.
+    """
+
+    fit: Float[Tensor, "B M V K"]
+    alignment: Float[Tensor, "B M V K"]
+    cost: Float[Tensor, "B M V K"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Step 4: which candidates answer for their object, before conflicts (Eq. 10).
+
+    Attributes:
+        positive: they do.
+        ignored: between the two components (rule `b`).
+    """
+
+    positive: Bool[Tensor, "B M V K"]
+    ignored: Bool[Tensor, "B M V K"]
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Step 5: who got each point, and how each object came by its points.
+
+    Attributes:
+        gt: index of the object, or `NEGATIVE`.
+        state: an `ObjectState`.
+    """
+
+    gt: Int[Tensor, "B P"]
+    state: Int[Tensor, "B M"]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Everything that APS saw and decided for a batch, step by step, to be printed and drawn."""
+
+    objects: Objects
+    losses: PairLosses
+    eligible: Bool[Tensor, "B M P"]
+    candidates: Candidates
+    levels: Levels
+    shortlist: Candidates
+    scores: Scores
+    split: Split
+    wanted: Bool[Tensor, "B M P"]
+    assignment: Assignment
+
+
+@dataclass(frozen=True)
+class APS(Assigner):
+    """Each object chooses its levels, then its points, by what both tasks lose there now.
+
+    1. `candidates`: on each level the `candidates_per_level` points in the box with the least `Lc + Lr`.
+    2. `levels`: the `num_levels` levels where their mean is least.
+    3. `scores`: fitness and alignment of the candidates of these levels, and their geometric mean.
+    4. `split`: a two-component Gaussian mixture parts them into positives and negatives.
+    5. A point that several objects want goes to the one of least `Lc + Lr`. Objects left without a point then get
+       one in order of their least loss: their best free candidate, else the best free point in their box, else the
+       best point of an object that keeps another.
+
+    All other points are negative. The defaults are the readings of the paper that docs/paper.md argues for.
+
+    Args:
+        candidates_per_level: K of Eq. 4.
+        num_levels: levels that an object chooses.
+        scale: choose levels by losses; otherwise FCOS's ranges of `range_strides` say which points may be chosen.
+        spatial: choose points by the mixture; otherwise as `scale_only` says. With neither, APS is FCOS.
+        scale_only: without the spatial step, positives are the points of the chosen levels near the centre as in
+            FCOS (where none is there, the candidate of least loss), all candidates, or all points in the box.
+        spatial_levels: without the scale step, candidates come from the levels that FCOS's ranges permit, or from all.
+        level_stat: what a level is judged by: the `mean` over its candidates; the `quantile` of level
+            `level_share` over all its points in the box; the mean over this share of them (`fixed_fraction`); or
+            the IoU of the box with a square of `square_strides` strides at its centre (`square`), which looks at no
+            prediction. The mean of the best nine is lower the more points they are the best of, which favours
+            fine levels as long as all losses are alike; the other three do not have this bias.
+        level_share: for `quantile` and `fixed_fraction`.
+        square_strides: for `square`.
+        scale_standard: which loss levels are judged by (the paper's Table 1).
+        score: `paper`: softmax of the negative losses and Eq. 8 as printed, high is good. `code`: the released
+            code's `sqrt(sigmoid(|Lc − Lr|) · (Lc + Lr))`, low is good. `sum`: `Lc + Lr`. `fit_only` and
+            `align_only`: Eq. 7 or Eq. 8 alone. `printed`: Eqs. 7–9 to the letter, which prefers bad points; for the
+            demonstration only.
+        softmax_over: the set of Eq. 7: the candidates of all chosen levels (`object`), or of one `level`.
+        score_scale: `standard`: each object's scores are brought to mean 0 and variance 1, and the mixture begins
+            with variances of 1. `code`: they are multiplied by 10 and it begins with 10.
+        rule: what of the fitted mixture is positive. `a`: what belongs to the better component. `c`: of these,
+            those no worse than the component's most likely member. `b`: as `c`, and candidates between the most
+            likely members of both components are ignored. `mean`: what is no worse than the mean. `topk`: the
+            `topk` best.
+        topk: for rule `topk`.
+        class_loss: `Lc`: focal loss over all classes, of the object's class alone, or binary cross-entropy.
+        iou_smooth: added to intersection and union in square strides; 1 in the released code.
+        lambda_reg: factor on `Lr = 1 − GIoU`, wherever it is used.
+        center_radius: candidates lie within this many strides of the box's centre; `null`: anywhere in the box.
+        conflict: who gets a point that several objects chose: the one of least `Lc + Lr`, the smallest
+            (`area_first`), or the one that the predicted box overlaps most (`max_iou`).
+        tiny: an object whose box holds no point gets none, or the point of the finest level `nearest` to its centre.
+        target: class target of a positive: 1 (`hard`), or its score relative to the best of its object (`score`).
+        range_strides: of FCOS's ranges, for `scale: false`.
+        sampling_radius: of FCOS's centre sampling, for `spatial: false`.
+    """
+
+    candidates_per_level: int = 9
+    num_levels: int = 2
+    scale: bool = True
+    spatial: bool = True
+    scale_only: Literal["center", "candidates", "inside"] = "center"
+    spatial_levels: Literal["ranges", "all"] = "ranges"
+    level_stat: Literal["mean", "quantile", "fixed_fraction", "square"] = "mean"
+    level_share: float = 0.25
+    square_strides: float = 8.0
+    scale_standard: Literal["cls", "reg", "sum"] = "sum"
+    score: Literal["paper", "code", "sum", "fit_only", "align_only", "printed"] = "paper"
+    softmax_over: Literal["object", "level"] = "object"
+    score_scale: Literal["standard", "code"] = "standard"
+    rule: Literal["a", "b", "c", "mean", "topk"] = "a"
+    topk: int = 9
+    class_loss: ClassLoss = "focal"
+    iou_smooth: float = 0.0
+    lambda_reg: float = 1.0
+    center_radius: float | None = None
+    conflict: Literal["min_cost", "area_first", "max_iou"] = "min_cost"
+    tiny: Literal["none", "nearest"] = "none"
+    target: Literal["hard", "score"] = "hard"
+    range_strides: float = 8.0
+    sampling_radius: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("candidates_per_level", "num_levels", "topk"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("level_share", 0 < self.level_share <= 1, "above 0 to 1")
+        self._require("iou_smooth", 0 <= self.iou_smooth < torch.inf, "a finite number of at least 0")
+        for name in ("lambda_reg", "square_strides", "range_strides", "sampling_radius"):
+            self._require(name, 0 < getattr(self, name) < torch.inf, "a finite number above 0")
+        self._require("center_radius", self.center_radius is None or self.center_radius > 0, "above 0, or null")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise InputError(f"assigner APS: {name} is {getattr(self, name)!r}; allowed: {allowed}.")
+
+    def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
+        """Assign the points of a batch; see `Assigner`."""
+        if not (self.scale or self.spatial):
+            return FCOS(self.range_strides, self.sampling_radius)(points, prediction, targets)
+        return self.steps(points, prediction, targets).assignment
+
+    @torch.no_grad()
+    def steps(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Steps:
+        """Assign the points of a batch and keep what each step saw and decided.
+
+        Raises:
+            InputError: neither `scale` nor `spatial` is on, so there are no such steps.
+        """
+        self._require("scale", self.scale or self.spatial, "true, or spatial: true, to look at the steps")
+        with torch.autocast(points.xy.device.type, enabled=False):
+            dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
+            prediction = widened(prediction, dtype)
+            objects = gather_objects(points, targets, dtype)
+            losses = pair_losses(
+                points,
+                prediction,
+                objects,
+                class_loss=self.class_loss,
+                iou_smooth=self.iou_smooth,
+                lambda_reg=self.lambda_reg,
+            )
+            admitted = self.admitted(points, objects, targets)
+            eligible = admitted & losses.total.isfinite()
+            candidates = self.candidates(points, losses, eligible & self.permitted(points, objects))
+            levels = self.levels(points, losses, eligible, objects, candidates)
+            shortlist = candidates.of(levels.order)
+            scores = self.scores(shortlist)
+            split = self.split(shortlist, scores)
+            wanted = self.wanted(points, objects, eligible, levels, shortlist, split)
+            settled = self.settle(prediction, objects, losses, eligible, shortlist, wanted)
+            bad = {
+                "class": (admitted & ~losses.cls.isfinite()).any(dim=2),
+                "box": (admitted & ~losses.reg.isfinite()).any(dim=2),
+            }
+            assignment = self._assignment(objects, settled, shortlist, scores, split, bad)
+        return Steps(objects, losses, eligible, candidates, levels, shortlist, scores, split, wanted, assignment)
+
+    def admitted(self, points: Points, objects: Objects, targets: Sequence[Target]) -> Bool[Tensor, "B M P"]:
+        """Points in the box and, with `tiny: nearest`, one for each object whose box holds none."""
+        if self.tiny == "none" or not objects.boxes.shape[1]:
+            return objects.in_box
+        centers = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
+        within = torch.stack([points.within(target.size) for target in targets]) & (points.level == 0)
+        away = (points.xy.to(centers.dtype) - centers[:, :, None]).square().sum(dim=3)
+        nearest = away.masked_fill(~within[:, None], torch.inf).argmin(dim=2, keepdim=True)
+        numbers = torch.arange(centers.shape[1], device=centers.device)
+        counts = torch.stack([numbers < count for count in objects.counts])
+        alone = ~objects.in_box.any(dim=2, keepdim=True) & counts[..., None]
+        return objects.in_box | torch.zeros_like(objects.in_box).scatter(2, nearest, alone)
+
+    def permitted(self, points: Points, objects: Objects) -> Bool[Tensor, "B M P"]:
+        """Pairs whose point may be a candidate where it lies; all of them unless hand-set rules are switched on."""
+        fcos = FCOS(
+            self.range_strides if not self.scale and self.spatial_levels == "ranges" else None, self.center_radius
+        )
+        xy = points.xy.to(objects.boxes.dtype)
+        masks = [(fcos.in_range(points, xy, box) & fcos.near_center(points, xy, box)).T for box in objects.boxes]
+        return torch.stack(masks).expand_as(objects.in_box)
+
+    def candidates(self, points: Points, losses: PairLosses, allowed: Bool[Tensor, "B M P"]) -> Candidates:
+        """Step 1: on each level the `min(K, n)` allowed points of least `Lc + Lr` (Eqs. 4 and 5).
+
+        Eq. 4 prints a maximum; "limited within K" makes it a minimum.
+        """
+        total = losses.total.masked_fill(~allowed, torch.inf)
+        index, first = [], 0
+        for (height, width), part in zip(points.shapes, self._by_level(points, total), strict=True):
+            best = part.topk(min(self.candidates_per_level, part.shape[2]), largest=False).indices + first
+            # A level with fewer points than K repeats its last; the repetition is not valid.
+            index.append(best[..., [min(k, best.shape[2] - 1) for k in range(self.candidates_per_level)]])
+            first += height * width
+        point = torch.stack(index, dim=2)
+        flat = point.flatten(2)
+        repeated = torch.zeros_like(point, dtype=torch.bool)
+        repeated[..., 1:] = point[..., 1:] == point[..., :-1]
+        return Candidates(
+            point=point,
+            cls=losses.cls.gather(2, flat).view_as(point),
+            reg=losses.reg.gather(2, flat).view_as(point),
+            valid=allowed.gather(2, flat).view_as(point) & ~repeated,
+        )
+
+    def levels(
+        self,
+        points: Points,
+        losses: PairLosses,
+        eligible: Bool[Tensor, "B M P"],
+        objects: Objects,
+        candidates: Candidates,
+    ) -> Levels:
+        """Step 2: the levels of least mean loss (Eq. 6); all levels with a candidate where `scale` is off."""
+        stat = self.level_stats(points, losses, eligible, objects, candidates)
+        stat = stat.masked_fill(~candidates.valid.any(dim=3), torch.inf)
+        number = min(self.num_levels, stat.shape[2]) if self.scale else stat.shape[2]
+        order = stat.topk(number, largest=False).indices
+        chosen = torch.zeros_like(stat, dtype=torch.bool).scatter(2, order, True) & stat.isfinite()
+        return Levels(stat, order, chosen)
+
+    def level_stats(
+        self,
+        points: Points,
+        losses: PairLosses,
+        eligible: Bool[Tensor, "B M P"],
+        objects: Objects,
+        candidates: Candidates,
+    ) -> Float[Tensor, "B M L"]:
+        """What levels are compared by; NaN or infinite where a level has nothing to judge."""
+        if self.level_stat == "square":
+            return 1 - self._iou_with_squares(points, objects.boxes)
+        if self.level_stat == "mean":
+            values = self._standard(candidates.cls, candidates.reg)
+            return values.masked_fill(~candidates.valid, 0).sum(dim=3) / candidates.valid.sum(dim=3)
+        values = self._standard(losses.cls, losses.reg).masked_fill(~eligible, torch.inf)
+        stats = []
+        for part in self._by_level(points, values):
+            ascending = part.sort(dim=2).values
+            # The first ⌈share · n⌉ of the n points.
+            count = (self.level_share * part.isfinite().sum(dim=2, keepdim=True)).ceil().long()
+            last = (count - 1).clamp(min=0)
+            if self.level_stat == "quantile":
+                stats.append(ascending.gather(2, last).squeeze(2))
+            else:
+                sums = ascending.masked_fill(ascending.isinf(), 0).cumsum(dim=2).gather(2, last)
+                stats.append((sums / count).squeeze(2))
+        return torch.stack(stats, dim=2)
+
+    def scores(self, shortlist: Candidates) -> Scores:
+        """Step 3: fitness (Eq. 7), alignment (Eq. 8) and their geometric mean (Eq. 9), or what replaces it."""
+        sign = 1.0 if self.score == "printed" else -1.0
+        fit = self._softmax(sign * shortlist.cls, shortlist.valid) + self._softmax(
+            sign * shortlist.reg, shortlist.valid
+        )
+        gap = (shortlist.cls - shortlist.reg).abs()
+        alignment = 1 / (1 + gap.exp())
+        total = shortlist.cls + shortlist.reg
+        match self.score:
+            case "paper" | "printed":
+                cost = -(fit * alignment).sqrt()
+            case "code":
+                cost = (gap.sigmoid() * total).sqrt()
+            case "sum":
+                cost = total
+            case "fit_only":
+                cost = -fit
+            case "align_only":
+                cost = -alignment
+        return Scores(fit, alignment, cost)
+
+    def split(self, shortlist: Candidates, scores: Scores) -> Split:
+        """Step 4: positives by the mixture (Eq. 10). An object with a candidate has a positive.
+
+        One candidate is positive, and of equal ones all are. A component with a large variance can claim
+        candidates on the far side of the other component, or lose its own best to it; so no candidate beyond the
+        worse component's mean belongs to the better one, and what is no worse than a member is a member.
+        """
+        shape = shortlist.valid.shape
+        valid = shortlist.valid.flatten(2).flatten(0, 1)
+        cost = scores.cost.flatten(2).flatten(0, 1)
+        best = cost.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
+        worst = cost.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
+        count = valid.sum(dim=1, keepdim=True)
+        mean = cost.masked_fill(~valid, 0).sum(dim=1, keepdim=True) / count
+        ignored = torch.zeros_like(valid)
+        match self.rule:
+            case "mean":
+                positive = cost <= mean
+            case "topk":
+                ascending = cost.masked_fill(~valid, torch.inf).sort(dim=1).values
+                positive = cost <= ascending[:, min(self.topk, cost.shape[1]) - 1, None]
+            case "a" | "b" | "c":
+                positive, ignored = self._by_mixture(cost, valid, mean)
+        size = cost.abs().masked_fill(~valid, 0).sum(dim=1, keepdim=True) / count
+        equal = worst - best < EQUAL * size
+        positive = (positive | equal | (cost == best)) & valid
+        return Split(positive.view(shape), (ignored & valid & ~positive).view(shape))
+
+    def wanted(
+        self,
+        points: Points,
+        objects: Objects,
+        eligible: Bool[Tensor, "B M P"],
+        levels: Levels,
+        shortlist: Candidates,
+        split: Split,
+    ) -> Bool[Tensor, "B M P"]:
+        """The pairs of all objects and points that are positive before conflicts."""
+        if self.spatial:
+            return shortlist.spread(split.positive, len(points))
+        if self.scale_only == "candidates":
+            return shortlist.spread(shortlist.valid, len(points))
+        on_level = eligible & levels.chosen[:, :, points.level]
+        if self.scale_only == "inside":
+            return on_level
+        fcos, xy = FCOS(None, self.sampling_radius), points.xy.to(objects.boxes.dtype)
+        central = on_level & torch.stack([fcos.near_center(points, xy, box).T for box in objects.boxes])
+        total = (shortlist.cls + shortlist.reg).masked_fill(~shortlist.valid, torch.inf)
+        best = (total == total.amin(dim=(2, 3), keepdim=True)) & shortlist.valid
+        return central | (shortlist.spread(best, len(points)) & ~central.any(dim=2, keepdim=True))
+
+    def settle(
+        self,
+        prediction: Prediction,
+        objects: Objects,
+        losses: PairLosses,
+        eligible: Bool[Tensor, "B M P"],
+        shortlist: Candidates,
+        wanted: Bool[Tensor, "B M P"],
+    ) -> Owners:
+        """Step 5: conflicts, then objects without a point."""
+        batch, number, points = wanted.shape
+        if number == 0:
+            return Owners(torch.full((batch, points), NEGATIVE, device=wanted.device), objects.labels)
+        gt = owners(self._claim(prediction, objects, losses), wanted)
+        gt, helped = provide(gt, losses.total, shortlist.spread(shortlist.valid, points), eligible)
+        # An object in whose box no point lies was helped too, by the nearest.
+        helped |= ~objects.in_box.any(dim=2)
+        return Owners(gt, object_states(gt, helped, objects.in_box, eligible))
+
+    def _assignment(
+        self,
+        objects: Objects,
+        steps: Owners,
+        shortlist: Candidates,
+        scores: Scores,
+        split: Split,
+        bad: dict[str, Bool[Tensor, "B M"]],
+    ) -> Assignment:
+        gt = steps.gt
+        points = gt.shape[1]
+        ignored = shortlist.spread(split.ignored, points).any(dim=1) & (gt == NEGATIVE)
+        score = self._targets(gt, shortlist, scores)
+        return Assignment(
+            gt=gt.masked_fill(ignored, IGNORED),
+            score=score,
+            weight=torch.ones_like(score),
+            state=objects.per_picture(steps.state),
+            finite=~torch.stack(list(bad.values())).any(dim=0).any(dim=1),
+            not_finite={name: objects.per_picture(values) for name, values in bad.items()},
+        )
+
+    def _by_level(self, points: Points, values: Float[Tensor, "B M P"]) -> Sequence[Tensor]:
+        return values.split([height * width for height, width in points.shapes], dim=2)
+
+    def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
+        return {"cls": cls, "reg": reg, "sum": cls + reg}[self.scale_standard]
+
+    def _iou_with_squares(self, points: Points, boxes: Float[Tensor, "B M 4"]) -> Float[Tensor, "B M L"]:
+        center = (boxes[..., :2] + boxes[..., 2:]) / 2
+        squares = []
+        for stride in points.strides:
+            half = self.square_strides * stride / 2
+            squares.append(paired_iou(boxes, torch.cat([center - half, center + half], dim=-1)))
+        return torch.stack(squares, dim=2)
+
+    def _softmax(self, values: Float[Tensor, "B M V K"], valid: Bool[Tensor, "B M V K"]) -> Float[Tensor, "B M V K"]:
+        values = values.masked_fill(~valid, -torch.inf)
+        shares = values.softmax(dim=3) if self.softmax_over == "level" else values.flatten(2).softmax(2).view_as(values)
+        return shares.masked_fill(~valid, 0)
+
+    def _by_mixture(
+        self, cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], mean: Float[Tensor, "N 1"]
+    ) -> tuple[Bool[Tensor, "N Q"], Bool[Tensor, "N Q"]]:
+        """Positive and ignored entries by rules `a`, `b` and `c`."""
+        if self.score_scale == "standard":
+            spread = (cost - mean).masked_fill(~valid, 0).square().sum(dim=1, keepdim=True) / valid.sum(1, keepdim=True)
+            # Equal scores have no spread; they are not split anyway.
+            scaled, variance = (cost - mean) / spread.sqrt().clamp(min=torch.finfo(cost.dtype).tiny), 1.0
+        else:
+            scaled, variance = 10 * cost, 10.0
+        scaled = scaled.masked_fill(~valid, 0)
+        mixture = fit_mixture(scaled, valid, variance=variance)
+        better = mixture.means.argmin(dim=1, keepdim=True)
+        share = mixture.responsibilities().gather(2, better[..., None].expand(-1, cost.shape[1], -1)).squeeze(2)
+        worse_mean = mixture.means.amax(dim=1, keepdim=True)
+        member = valid & (share >= 0.5) & (scaled <= worse_mean)
+        member = valid & (scaled <= scaled.masked_fill(~member, -torch.inf).amax(dim=1, keepdim=True))
+        if self.rule == "a":
+            return member, torch.zeros_like(member)
+        likelihood = mixture.log_likelihood()
+        positive = member & (scaled <= _mode(scaled, likelihood, member))
+        if self.rule == "c":
+            return positive, torch.zeros_like(member)
+        others = valid & ~member
+        return positive, valid & (scaled < _mode(scaled, likelihood, others)) & ~positive
+
+    def _claim(self, prediction: Prediction, objects: Objects, losses: PairLosses) -> Float[Tensor, "B M P"]:
+        """What the objects that want a point are compared by; least wins."""
+        match self.conflict:
+            case "min_cost":
+                return losses.total
+            case "area_first":
+                return area(objects.boxes)[..., None].expand_as(losses.cls)
+            case "max_iou":
+                predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
+                return -paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted))
+
+    def _targets(self, gt: Int[Tensor, "B P"], shortlist: Candidates, scores: Scores) -> Float[Tensor, "B P"]:
+        """Class target of each point."""
+        hard = (gt >= 0).to(scores.cost.dtype)
+        if self.target == "hard" or shortlist.point.shape[1] == 0:
+            return hard
+        best = scores.cost.masked_fill(~shortlist.valid, torch.inf).amin(dim=(2, 3), keepdim=True)
+        # Where high is good costs are negative scores: score over best score. Else best cost over cost.
+        relative = best / scores.cost if self.score in ("code", "sum") else scores.cost / best
+        dense = shortlist.spread(relative.nan_to_num(1.0).clamp(0, 1), gt.shape[1])
+        # A point that was given to an object as a fallback and is none of its candidates has no score: 1.
+        own = dense.gather(1, gt.clamp(min=0)[:, None]).squeeze(1)
+        return torch.where(own > 0, own, 1.0) * hard
+
+
+def _mode(
+    cost: Float[Tensor, "N Q"], likelihood: Float[Tensor, "N Q"], member: Bool[Tensor, "N Q"]
+) -> Float[Tensor, "N 1"]:
+    """Cost of the most likely member; of equally likely ones the best. Infinite where there is no member."""
+    likelihood = likelihood.masked_fill(~member, -torch.inf)
+    most = member & (likelihood == likelihood.amax(dim=1, keepdim=True))
+    return cost.masked_fill(~most, torch.inf).amin(dim=1, keepdim=True)

@@ -1,0 +1,141 @@
+"""What every object of a batch would cost at every point, for rules that look at the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch.nn.utils.rnn import pad_sequence
+
+from mmmc.assign.rules import inside
+from mmmc.boxes import area, paired_giou, paired_iou
+from mmmc.structures import Points, Prediction, Target
+
+ClassLoss = Literal["focal", "focal_gt_only", "bce"]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of a batch side by side, each picture filled up to the largest number; `M` counts with fillers.
+
+    Attributes:
+        boxes: in pixels; a filler's holds no point.
+        labels: class indices.
+        in_box: whether a point of the picture, not of its padding, lies strictly inside the box.
+        counts: objects of each picture.
+    """
+
+    boxes: Float[Tensor, "B M 4"]
+    labels: Int[Tensor, "B M"]
+    in_box: Bool[Tensor, "B M P"]
+    counts: tuple[int, ...]
+
+    def per_picture(self, values: Tensor) -> list[Tensor]:
+        """Cut `B M …` into one tensor per picture, without the fillers."""
+        return [row[:count] for row, count in zip(values, self.counts, strict=True)]
+
+
+def gather_objects(points: Points, targets: Sequence[Target], dtype: torch.dtype) -> Objects:
+    """The objects of a batch and the points inside each."""
+    xy = points.xy.to(dtype)
+    boxes = pad_sequence([target.boxes for target in targets], batch_first=True).to(dtype)
+    in_box = [inside(xy, box).T & points.within(target.size) for box, target in zip(boxes, targets, strict=True)]
+    return Objects(
+        boxes=boxes,
+        labels=pad_sequence([target.labels for target in targets], batch_first=True),
+        in_box=torch.stack(in_box),
+        counts=tuple(len(target.labels) for target in targets),
+    )
+
+
+@dataclass(frozen=True)
+class PairLosses:
+    """Both tasks' losses of every pair of object and point.
+
+    Attributes:
+        cls: class loss.
+        reg: box loss.
+    """
+
+    cls: Float[Tensor, "B M P"]
+    reg: Float[Tensor, "B M P"]
+
+    @property
+    def total(self) -> Float[Tensor, "B M P"]:
+        """Their sum, by which points and levels are compared (Eqs. 5 and 6)."""
+        return self.cls + self.reg
+
+
+def pair_losses(
+    points: Points,
+    prediction: Prediction,
+    objects: Objects,
+    *,
+    class_loss: ClassLoss = "focal",
+    iou_smooth: float = 0.0,
+    lambda_reg: float = 1.0,
+) -> PairLosses:
+    """Losses of each point if it answered for each object; memory grows with `P·C + P·M`.
+
+    Args:
+        points: of the batch.
+        prediction: of the batch, in at least float32.
+        objects: of the batch.
+        class_loss: as `class_losses`.
+        iou_smooth: added to intersection and union in square strides; 1 is what the authors' code does.
+        lambda_reg: factor on the box loss, which is 1 − GIoU.
+    """
+    predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
+    truth = objects.boxes[:, :, None].expand_as(predicted)
+    reg = 1 - paired_giou(predicted, truth)
+    if iou_smooth:
+        reg = reg + paired_iou(predicted, truth) - _smooth_iou(predicted, truth, points.stride, iou_smooth)
+    return PairLosses(class_losses(prediction.logits, objects.labels, class_loss), lambda_reg * reg)
+
+
+def class_losses(
+    logits: Float[Tensor, "B P C"],
+    labels: Int[Tensor, "B M"],
+    kind: ClassLoss = "focal",
+    *,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+) -> Float[Tensor, "B M P"]:
+    """Class loss of each point if it answered for an object of this label.
+
+    Args:
+        logits: of the prediction.
+        labels: of the objects.
+        kind: `focal` is the focal loss (Lin et al. 2017) summed over all classes, with the object's class as the
+            positive one; `focal_gt_only` its term of that class alone; `bce` binary cross-entropy summed over all.
+        alpha: focal loss's weight of positives.
+        gamma: focal loss's exponent.
+    """
+    # log(p) and log(1 − p) from the logits, without cancellation.
+    if kind == "bce":
+        positive, negative = softplus(-logits), softplus(logits)
+    else:
+        probability = logits.sigmoid()
+        positive = alpha * (1 - probability) ** gamma * softplus(-logits)
+        negative = (1 - alpha) * probability**gamma * softplus(logits)
+    index = labels[:, :, None].expand(-1, -1, logits.shape[1])
+    own = positive.mT.gather(1, index)
+    if kind == "focal_gt_only":
+        return own
+    return own + negative.sum(dim=2)[:, None] - negative.mT.gather(1, index)
+
+
+def _smooth_iou(
+    first: Float[Tensor, "B M P 4"], second: Float[Tensor, "B M P 4"], stride: Float[Tensor, " P"], smooth: float
+) -> Float[Tensor, "B M P"]:
+    """IoU with `smooth` square strides added to intersection and union."""
+    iou = paired_iou(first, second)
+    areas = area(first) + area(second)
+    intersection = iou * areas / (1 + iou)
+    extra = smooth * stride.to(iou.dtype).square()
+    return (intersection + extra) / (areas - intersection + extra)

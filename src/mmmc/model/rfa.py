@@ -1,0 +1,172 @@
+"""RFA, the receptive field adaptor: one deformable convolution in each tower (the paper's section 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+from torchvision.ops import deform_conv2d
+
+from mmmc.errors import InputError
+
+TAPS = 9
+"""Of a 3×3 kernel, row by row; tap 4 is the middle."""
+
+CHUNK = 256
+"""Positions that the row backend samples at once where no gradient is kept."""
+
+
+@dataclass(frozen=True)
+class RFAConfig:
+    """Where each tower gets a receptive field of its own, and by which layer.
+
+    Args:
+        class_position: convolution of the class tower that is replaced, counted from 1, which is the paper's; 0 for
+            none.
+        box_position: the same in the box tower.
+        kind: a `deformable` convolution; or what the paper names beside it, which is the same at every point: a
+            `dilated` convolution in that place, or an `extra` ordinary convolution before it.
+        modulated: weigh each tap by a learned mask (DCNv2, Zhu et al. 2019); without it DCNv1 (Dai et al. 2017).
+        mask: `double` is 2 · sigmoid, so that untrained offsets leave an ordinary convolution; `plain` is sigmoid,
+            the authors' form, which begins with half of it.
+        offset_init: weights of the layer that predicts offsets: `zero`, or `normal` with deviation 0.01, the
+            authors' form.
+        max_offset: largest offset in cells, by `max · tanh(offset / max)`; `null` for no bound.
+        dilation: of the dilated convolution.
+    """
+
+    class_position: int = 0
+    box_position: int = 0
+    kind: Literal["deformable", "dilated", "extra"] = "deformable"
+    modulated: bool = True
+    mask: Literal["double", "plain"] = "double"
+    offset_init: Literal["zero", "normal"] = "zero"
+    max_offset: float | None = None
+    dilation: int = 2
+
+    def __post_init__(self) -> None:
+        for name, least in (("class_position", 0), ("box_position", 0), ("dilation", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"model.rfa.{name} is {getattr(self, name)}; allowed: at least {least}.")
+        if self.max_offset is not None and not self.max_offset > 0:
+            raise InputError(f"model.rfa.max_offset is {self.max_offset}; allowed: a number above 0, or null.")
+
+
+class DeformableConv(nn.Conv2d):
+    """A 3×3 convolution, stride 1, whose nine taps are moved and weighed at each point by what the map shows there.
+
+    It is an ordinary convolution with a second one, `offset`, that predicts for each tap how far it moves down and
+    right, in cells, and with DCNv2 its mask. Offsets, mask and sampling are float32 also under autocast.
+
+    Two backends compute the same: `rows` is several times faster on a CPU, `torchvision` runs on a GPU and in
+    exported graphs. `backend = "auto"` takes `rows` for tensors on a CPU.
+
+    Args:
+        channels: of input and output.
+        config: DCNv1 or DCNv2, mask, bound.
+    """
+
+    backend: Literal["auto", "rows", "torchvision"] = "auto"
+
+    def __init__(self, channels: int, config: RFAConfig) -> None:
+        super().__init__(channels, channels, 3, padding=1)
+        self.modulated = config.modulated
+        self.mask_factor = 2.0 if config.mask == "double" else 1.0
+        self.max_offset = config.max_offset
+        outputs = (3 if config.modulated else 2) * TAPS
+        # Without values yet, so that all other layers of a head draw the same ones with and without RFA.
+        self.offset = nn.utils.skip_init(nn.Conv2d, channels, outputs, 3, padding=1, device=self.weight.device)
+        self.offset_deviation = 0.0 if config.offset_init == "zero" else 0.01
+
+    def reset_offsets(self) -> None:
+        """Initialise the layer that predicts offsets; the head calls it last."""
+        nn.init.normal_(self.offset.weight, std=self.offset_deviation)
+        nn.init.zeros_(self.offset.bias)
+
+    def sampling(
+        self, features: Float[Tensor, "B D h w"]
+    ) -> tuple[Float[Tensor, "B 18 h w"], Float[Tensor, "B 9 h w"]]:
+        """How far each tap moves, `down right` in cells, tap by tap; and its factor."""
+        predicted = self.offset(features)
+        offsets = predicted[:, : 2 * TAPS]
+        if self.max_offset is not None:
+            offsets = self.max_offset * (offsets / self.max_offset).tanh()
+        if not self.modulated:
+            return offsets, torch.ones_like(offsets[:, :TAPS])
+        return offsets, self.mask_factor * predicted[:, 2 * TAPS :].sigmoid()
+
+    def forward(self, features: Float[Tensor, "B D h w"]) -> Float[Tensor, "B E h w"]:
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.to(self.weight.dtype)
+            offsets, mask = self.sampling(features)
+            on_rows = features.device.type == "cpu" if self.backend == "auto" else self.backend == "rows"
+            if on_rows:
+                return deform_rows(features, offsets, self.weight, self.bias, mask)
+            return deform_conv2d(features, offsets, self.weight, self.bias, padding=1, mask=mask)
+
+
+def deform_rows(
+    features: Float[Tensor, "B D h w"],
+    offsets: Float[Tensor, "B 18 h w"],
+    weight: Float[Tensor, "E D 3 3"],
+    bias: Float[Tensor, " E"] | None,
+    mask: Float[Tensor, "B 9 h w"],
+) -> Float[Tensor, "B E h w"]:
+    """Deformable 3×3 convolution as weighted sums of rows of a channels-last map, followed by one matrix product.
+
+    Equal to torchvision's `deform_conv2d` with padding 1: a corner outside the map counts as 0, and the derivative
+    at a whole cell is the one towards larger coordinates.
+
+    Args:
+        features: the map.
+        offsets: how far each tap moves, `down right` in cells, tap by tap.
+        weight: of the convolution.
+        bias: of the convolution.
+        mask: factor of each tap.
+    """
+    batch, channels, height, width = features.shape
+    if batch == 0:
+        return features.new_zeros(0, weight.shape[0], height, width) + 0 * (offsets.sum() + mask.sum() + weight.sum())
+    index, share = corners(offsets, mask)
+    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    kernel = weight.permute(2, 3, 1, 0).reshape(TAPS * channels, -1)
+    # A chunk's columns stay in the cache between sampling and product. With gradients they are kept anyway, and each
+    # chunk would have a gradient of the size of the whole map.
+    size = TAPS * (batch * height * width if torch.is_grad_enabled() else CHUNK)
+    chunks = [
+        embedding_bag(rows, table, per_sample_weights=shares, mode="sum").view(-1, TAPS * channels) @ kernel
+        for rows, shares in zip(index.split(size), share.split(size), strict=True)
+    ]
+    output = torch.cat(chunks) if bias is None else torch.cat(chunks) + bias
+    return output.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def corners(
+    offsets: Float[Tensor, "B 18 h w"], mask: Float[Tensor, "B 9 h w"]
+) -> tuple[Int[Tensor, "bags 4"], Float[Tensor, "bags 4"]]:
+    """The four cells round each sampled position, as rows of the batch's table, and what each contributes.
+
+    Returns:
+        For `B · h · w · 9` taps, tap last: the rows, and their bilinear shares times the mask, 0 for a cell outside.
+    """
+    batch, _, height, width = offsets.shape
+    moved = offsets.view(batch, TAPS, 2, height, width).permute(0, 3, 4, 1, 2)
+    tap = torch.arange(TAPS, device=offsets.device)
+    y = torch.arange(height, device=offsets.device).view(-1, 1, 1) + (tap // 3 - 1) + moved[..., 0]
+    x = torch.arange(width, device=offsets.device).view(-1, 1) + (tap % 3 - 1) + moved[..., 1]
+    top, left = y.floor().detach(), x.floor().detach()
+    down, right = y - top, x - left
+    first = torch.arange(batch, device=offsets.device).view(-1, 1, 1, 1) * (height * width)
+    rows, shares = [], []
+    for row, vertical in ((top, 1 - down), (top + 1, down)):
+        for column, horizontal in ((left, 1 - right), (left + 1, right)):
+            outside = (row < 0) | (row >= height) | (column < 0) | (column >= width)
+            cell = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+            rows.append(first + cell.long())
+            shares.append((vertical * horizontal).masked_fill(outside, 0))
+    share = torch.stack(shares, dim=-1) * mask.permute(0, 2, 3, 1)[..., None]
+    return torch.stack(rows, dim=-1).view(-1, 4), share.view(-1, 4)

@@ -1,0 +1,121 @@
+"""APS written again, slowly: a loop over objects and points in plain numbers, with scikit-learn's mixture.
+
+It shares no line with the package. For the defaults and for the authors' variant only.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from mmmc.assign import APS
+from mmmc.structures import ObjectState, Points, Prediction, Target
+
+
+def focal(logits: np.ndarray, label: int) -> float:
+    total = 0.0
+    for index, logit in enumerate(logits):
+        p = 1 / (1 + math.exp(-logit))
+        total += 0.25 * (1 - p) ** 2 * -math.log(p) if index == label else 0.75 * p**2 * -math.log(1 - p)
+    return total
+
+
+def giou_loss(a: Sequence[float], b: Sequence[float], stride: float, smooth: float) -> float:
+    a, b = [v / stride for v in a], [v / stride for v in b]
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    inter = width * height
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+    hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
+    return 1 - (inter + smooth) / (union + smooth) + (hull - union) / hull
+
+
+def positives(cost: np.ndarray, rule: str, standard: bool) -> np.ndarray:
+    """Which of an object's candidates are positive."""
+    if len(cost) == 1 or cost.max() - cost.min() < 1e-6 * np.abs(cost).mean():
+        return np.ones(len(cost), dtype=bool)
+    x = (cost - cost.mean()) / cost.std() if standard else 10 * cost
+    mixture = GaussianMixture(
+        2,
+        weights_init=[0.5, 0.5],
+        means_init=[[x.min()], [x.max()]],
+        precisions_init=np.full((2, 1, 1), 1.0 if standard else 0.1),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(x[:, None])
+    better = int(np.argmin(mixture.means_[:, 0]))
+    member = (mixture.predict_proba(x[:, None])[:, better] >= 0.5) & (x <= mixture.means_.max())
+    if not member.any():
+        return cost == cost.min()
+    member = x <= x[member].max()
+    if rule == "a":
+        return member
+    likelihood = mixture.score_samples(x[:, None])
+    mode = min(np.flatnonzero(member), key=lambda i: (-likelihood[i], x[i]))
+    return x <= x[mode]
+
+
+def assign(
+    rule: APS, points: Points, prediction: Prediction, targets: Sequence[Target]
+) -> tuple[np.ndarray, list[list[int]]]:
+    """`gt` of every picture and point, and the state of every object."""
+    xy, stride, level = points.xy.double().numpy(), points.stride.numpy(), points.level.numpy()
+    all_gt, all_states = [], []
+    for picture, target in enumerate(targets):
+        logits, predicted = prediction.logits[picture].double().numpy(), prediction.boxes[picture].double().tolist()
+        height, width = target.size
+        boxes = target.boxes.double().tolist()
+        costs: list[dict[int, float]] = []
+        shortlists: list[list[int]] = []
+        wants: list[list[int]] = []
+        for box, label in zip(boxes, target.labels.tolist(), strict=True):
+            inside = [
+                p
+                for p, (x, y) in enumerate(xy)
+                if box[0] < x < box[2] and box[1] < y < box[3] and x < width and y < height
+            ]
+            cls = {p: focal(logits[p], label) for p in inside}
+            reg = {p: giou_loss(predicted[p], box, float(stride[p]), rule.iou_smooth) for p in inside}
+            cost = {p: cls[p] + reg[p] for p in inside}
+            levels = []
+            for number in range(len(points.strides)):
+                best = sorted((p for p in inside if level[p] == number), key=cost.__getitem__)[:9]
+                if best:
+                    levels.append((sum(cost[p] for p in best) / len(best), best))
+            shortlist = [p for _, best in sorted(levels)[:2] for p in best]
+            lc, lr = np.array([cls[p] for p in shortlist]), np.array([reg[p] for p in shortlist])
+            if rule.score == "paper":
+                fit = np.exp(-lc) / np.exp(-lc).sum() + np.exp(-lr) / np.exp(-lr).sum()
+                value = -np.sqrt(fit / (1 + np.exp(np.abs(lc - lr))))
+            else:
+                value = np.sqrt((lc + lr) / (1 + np.exp(-np.abs(lc - lr))))
+            chosen = positives(value, rule.rule, rule.score_scale == "standard") if shortlist else []
+            costs.append(cost)
+            shortlists.append(shortlist)
+            wants.append([p for p, yes in zip(shortlist, chosen, strict=True) if yes])
+        gt = {}
+        for p in range(len(xy)):
+            rivals = [m for m in range(len(boxes)) if p in wants[m]]
+            if rivals:
+                areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in boxes]
+                gt[p] = min(rivals, key=lambda m: areas[m] if rule.conflict == "area_first" else costs[m][p])
+        states = [ObjectState.CHOSEN if m in gt.values() else ObjectState.NONE_LEFT for m in range(len(boxes))]
+        for m in sorted(range(len(boxes)), key=lambda m: min(costs[m].values(), default=math.inf)):
+            if not costs[m]:
+                states[m] = ObjectState.NO_POINT
+            elif states[m] == ObjectState.NONE_LEFT:
+                owned = list(gt.values())
+                free = [p for p in shortlists[m] if p not in gt] or [p for p in costs[m] if p not in gt]
+                spare = [p for p in costs[m] if p in gt and owned.count(gt[p]) > 1]
+                if free or spare:
+                    gt[min(free or spare, key=costs[m].__getitem__)] = m
+                    states[m] = ObjectState.FALLBACK
+        all_gt.append([gt.get(p, -1) for p in range(len(xy))])
+        all_states.append([int(state) for state in states])
+    return np.array(all_gt), all_states
