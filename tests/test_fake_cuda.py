@@ -17,16 +17,26 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, S
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmmc.assign import FCOS, ignore_crowds
+from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
 from mmmc.criterion import DenseCriterion
 from mmmc.losses import Losses
-from mmmc.model import Detector, ModelConfig
+from mmmc.model import Detector, ModelConfig, RFAConfig
 from mmmc.points import make_points
+from mmmc.recipe import OptimizerConfig
 from mmmc.structures import Points, Prediction, Target
 from mmmc.testing import make_scene
+from mmmc.training.optim import build_optimizer, take_step
 
 CUDA = torch.device("cuda")
-ASSIGNERS = [FCOS(), FCOS(None, None)]
+ASSIGNERS = [
+    FCOS(),
+    FCOS(None, None),
+    APS(),
+    APS(rule="b", score="code", score_scale="code", conflict="max_iou", iou_smooth=1.0, target="score"),
+    APS(level_stat="fixed_fraction", class_loss="bce", tiny="nearest", rule="topk"),
+    APS(scale=False),
+    APS(spatial=False),
+]
 CRITERIA = [
     DenseCriterion(),
     DenseCriterion(quality_target="iou", box_weight="iou"),
@@ -56,13 +66,20 @@ def fake_targets() -> list[Target]:
     ]
 
 
-def fake_detector(backbone: str = "resnet18", dtype: torch.dtype = torch.float32) -> Detector:
+RFA = RFAConfig(class_position=1, box_position=1)
+
+
+def fake_detector(
+    backbone: str = "resnet18",
+    dtype: torch.dtype = torch.float32,
+    rfa: RFAConfig = RFAConfig(),  # noqa: B008
+) -> Detector:
     """Built on the device and in its type: fake parameters cannot be moved."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with CUDA:
-            return Detector(ModelConfig(backbone, weights="none", channels=32, groups=8, depth=1), classes=3)
+            return Detector(ModelConfig(backbone, weights="none", channels=32, groups=8, depth=1, rfa=rfa), classes=3)
     finally:
         torch.set_default_dtype(before)
 
@@ -72,7 +89,7 @@ def devices(*values: Any) -> set[str]:
 
 
 def losses(
-    assigner: FCOS, criterion: DenseCriterion, points: Points, prediction: Prediction, targets: list[Target]
+    assigner: Assigner, criterion: DenseCriterion, points: Points, prediction: Prediction, targets: list[Target]
 ) -> Losses:
     assignment = ignore_crowds(points, assigner(points, prediction, targets), targets)
     return criterion(points, prediction, targets, assignment)
@@ -81,7 +98,7 @@ def losses(
 @pytest.mark.usefixtures("fake_cuda")
 @pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
 @pytest.mark.parametrize("assigner", ASSIGNERS, ids=str)
-def test_assignment_and_losses(assigner: FCOS, criterion: DenseCriterion) -> None:
+def test_assignment_and_losses(assigner: Assigner, criterion: DenseCriterion) -> None:
     with CUDA:
         points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
         prediction = Prediction(
@@ -99,23 +116,29 @@ def test_assignment_and_losses(assigner: FCOS, criterion: DenseCriterion) -> Non
 
 @pytest.mark.usefixtures("fake_cuda")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_a_step(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("rfa", "assigner"), [(RFAConfig(), FCOS()), (RFA, APS())], ids=["fcos", "mmmc"])
+def test_a_step(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, rfa: RFAConfig, assigner: Assigner) -> None:
     """In bfloat16 throughout, since autocast needs a device to be on."""
-    detector = fake_detector(dtype=dtype)
+    detector = fake_detector(dtype=dtype, rfa=rfa)
     assert devices(list(detector.state_dict().values())) == {"cuda:0"}
     points, prediction = detector(torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA))
     assert devices(points.xy, points.stride, points.level, prediction.boxes, prediction.logits) == {"cuda:0"}
     assert prediction.logits.dtype == dtype
     assert points.xy.dtype == prediction.boxes.dtype == torch.float32
-    total = losses(FCOS(), DenseCriterion(), points, prediction, fake_targets()).total()
+    total = losses(assigner, DenseCriterion(), points, prediction, fake_targets()).total()
     assert str(total.device) == "cuda:0"
     trained = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.grad = torch.zeros_like(parameter)
-    norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer = build_optimizer(detector, OptimizerConfig(), 16)
+    # Fused kernels know no fake tensors: all of the step but them, then those that are not fused.
+    monkeypatch.setattr(optimizer, "step", lambda: None)
+    with Waits() as waits:
+        take_step(optimizer, trained, 1.0)
+    assert waits.seen == []
     torch.optim.SGD(trained, lr=0.01, momentum=0.9, weight_decay=1e-4).step()
     torch.optim.AdamW(trained, lr=0.01).step()
-    assert devices(norm, trained) == {"cuda:0"}
+    assert devices(trained, optimizer.found_inf) == {"cuda:0"}  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("fake_cuda")
@@ -171,7 +194,7 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
 @pytest.mark.parametrize("assigner", ASSIGNERS, ids=str)
-def test_assignment_and_losses_never_wait(assigner: FCOS, criterion: DenseCriterion) -> None:
+def test_assignment_and_losses_never_wait(assigner: Assigner, criterion: DenseCriterion) -> None:
     scene = make_scene(0, objects=(5, 0))
     with Waits() as waits:
         losses(assigner, criterion, *scene).total()
@@ -181,11 +204,12 @@ def test_assignment_and_losses_never_wait(assigner: FCOS, criterion: DenseCriter
 @pytest.mark.usefixtures("fake_cuda")
 @pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
 def test_a_step_copies_nothing_to_the_device(criterion: DenseCriterion) -> None:
-    detector, targets = fake_detector(), fake_targets()
+    detector, targets = fake_detector(rfa=RFA), fake_targets()
     images = torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA)
     with Waits() as waits:
         points, prediction = detector(images)
-        losses(FCOS(), criterion, points, prediction, targets).total()
+        for assigner in (FCOS(), APS()):
+            losses(assigner, criterion, points, prediction, targets).total()
     assert waits.seen == []
 
 

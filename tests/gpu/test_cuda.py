@@ -10,15 +10,17 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from mmmc.assign import FCOS, ignore_crowds
+from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
 from mmmc.checkpoint import load_checkpoint
 from mmmc.criterion import DenseCriterion
 from mmmc.data.synthetic import make_synthetic
-from mmmc.model import Detector, ModelConfig
+from mmmc.model import Detector, ModelConfig, RFAConfig
+from mmmc.model.rfa import DeformableConv
 from mmmc.recipe import Recipe, load_recipe
 from mmmc.structures import Batch, Points, Prediction, Target
 from mmmc.testing import make_scene
 from mmmc.training import train
+from mmmc.training.optim import build_optimizer, take_step
 from mmmc.training.step import backward_step
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
@@ -50,9 +52,9 @@ def batch(device: torch.device) -> Batch:
     return Batch(images, targets).to(device)
 
 
-@pytest.mark.parametrize("assigner", [FCOS(), FCOS(range_strides=4.0), FCOS(None, None)])
+@pytest.mark.parametrize("assigner", [FCOS(), FCOS(range_strides=4.0), FCOS(None, None), APS(), APS(score="code")])
 @pytest.mark.parametrize("quality", ["giou", "iou", "centerness"])
-def test_assigner_and_criterion_equal_the_cpu(assigner: FCOS, quality: str) -> None:
+def test_assigner_and_criterion_equal_the_cpu(assigner: Assigner, quality: str) -> None:
     scene = make_scene(0, images=3)
     results = []
     for device in (CPU, CUDA):
@@ -67,14 +69,19 @@ def test_assigner_and_criterion_equal_the_cpu(assigner: FCOS, quality: str) -> N
         torch.testing.assert_close(gpu_losses[name].norm.cpu(), term.norm, rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_equals_the_cpu() -> None:
+RFA = RFAConfig(class_position=1, box_position=1, offset_init="normal")
+METHODS = [(MODEL, Recipe()), (replace(MODEL, rfa=RFA), replace(Recipe(), assigner=APS()))]
+
+
+@pytest.mark.parametrize(("model", "recipe"), METHODS, ids=["fcos", "mmmc"])
+def test_a_step_equals_the_cpu(model: ModelConfig, recipe: Recipe) -> None:
     torch.manual_seed(0)
-    detector = Detector(MODEL, 3)
+    detector = Detector(model, 3)
     gradients = []
     for device in (CPU, CUDA):
         detector.to(device).zero_grad()
         fabric = Fabric(accelerator=device.type, devices=1)
-        backward_step(fabric, detector, [batch(device)], Recipe())
+        backward_step(fabric, detector, [batch(device)], recipe)
         gradients.append(
             {name: p.grad.double().cpu().clone() for name, p in detector.named_parameters() if p.grad is not None}
         )
@@ -83,18 +90,19 @@ def test_a_step_equals_the_cpu() -> None:
         assert ((gradients[1][name] - expected).abs().max() / scale) < 1e-2, name
 
 
+@pytest.mark.parametrize(("model", "recipe"), METHODS, ids=["fcos", "mmmc"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_step_does_not_wait_for_the_host(precision: str) -> None:
+def test_a_step_does_not_wait_for_the_host(precision: str, model: ModelConfig, recipe: Recipe) -> None:
     fabric = Fabric(accelerator="cuda", devices=1, precision=precision)
-    detector = Detector(MODEL, 3).to(CUDA)
-    optimizer = torch.optim.SGD(detector.parameters(), lr=0.01)
+    detector = Detector(model, 3).to(CUDA)
+    optimizer = build_optimizer(detector, recipe.optimizer, 2)
     moved_batch = batch(CUDA)
-    backward_step(fabric, detector, [moved_batch], Recipe())
-    optimizer.step()
+    backward_step(fabric, detector, [moved_batch], recipe)
+    take_step(optimizer, detector.parameters(), 10.0)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        result = backward_step(fabric, detector, [moved_batch], Recipe())
-        optimizer.step()
+        result = backward_step(fabric, detector, [moved_batch], recipe)
+        take_step(optimizer, detector.parameters(), 10.0)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert all(loss.isfinite() for loss in result.losses.values())
@@ -120,3 +128,19 @@ def test_two_runs_agree(tmp_path: Path) -> None:
     for name, value in first["model"].items():
         torch.testing.assert_close(second["model"][name], value, rtol=1e-4, atol=1e-5)
     assert json.loads((tmp_path / "first" / "record.json").read_text())["metrics"].keys()
+
+
+def test_the_deformable_convolution_equals_the_rows_on_a_cpu() -> None:
+    torch.manual_seed(0)
+    layer = DeformableConv(16, RFAConfig())
+    layer.reset_offsets()
+    torch.nn.init.normal_(layer.offset.weight, std=0.3)
+    x, found = torch.randn(2, 16, 12, 20), []
+    for device in (CPU, CUDA):
+        layer.to(device).zero_grad()
+        inputs = x.to(device).requires_grad_()
+        output = layer(inputs)
+        output.square().sum().backward()
+        found.append([value.detach().cpu() for value in (output, inputs.grad, *(p.grad for p in layer.parameters()))])
+    for expected, value in zip(*found, strict=True):
+        assert (value - expected).abs().max() <= 1e-3 * expected.abs().max()

@@ -15,7 +15,7 @@ from mmmc.errors import InputError
 from mmmc.model import Detector, ModelConfig
 from mmmc.training.initial import BOX_BIAS, CLASS_TENSORS, initialize
 
-from .tiny import lively, tiny_recipe
+from .tiny import lively, tiny_mmmc, tiny_recipe
 
 THEIRS = Categories(("cat", "dog", "lamp"), (3, 5, 9))
 OURS = Categories(("lamp", "bird", "cat"), (1, 2, 3))
@@ -48,6 +48,16 @@ def test_rows_of_classes_are_found_by_their_names(source: tuple[Path, dict[str, 
     assert set(report.taken) == after.keys() - set(CLASS_TENSORS)
     assert (report.shifted, report.classes, report.left) == ((), ("lamp", "cat"), ("class 'bird'",))
     assert "rows of the class layer taken by name: lamp, cat; left as initialised: class 'bird'." in str(report)
+
+
+def test_rfa_begins_from_a_run_without_it(source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path) -> None:
+    detector = Detector(tiny_mmmc(tiny_set).model, 3)
+    report = initialize(detector, source[0], THEIRS)
+    assert set(report.left) == {f"head.{t}_tower.0.offset.{p}" for t in ("class", "box") for p in ("weight", "bias")}
+    after = detector.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in source[1].items())
+    assert not any(after[name].any() for name in report.left)
+    assert not set(report.left) & set(report.taken)
 
 
 def test_a_batch_norm_may_be_trained_that_was_frozen(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 
+from mmmc.assign import APS
 from mmmc.errors import InputError
+from mmmc.testing import make_scene
 from mmmc.training.journal import Journal, keep_epochs, read_metrics
 from mmmc.training.step import StepResult
 
@@ -76,3 +79,15 @@ def test_epochs_that_were_not_finished_are_cut(tmp_path: Path) -> None:
     assert path.read_text() == ""
     keep_epochs(tmp_path / "none.jsonl", 2)
     assert not (tmp_path / "none.jsonl").exists()
+
+
+def test_an_assigner_that_met_what_is_not_finite_is_named_with_objects(tmp_path: Path) -> None:
+    scene = make_scene(0, objects=(2, 1))
+    scene.prediction.boxes[1] = torch.nan
+    assignment = APS()(*scene)
+    outcome = replace(result(1.0), assigned=[(assignment, scene.targets)])
+    lines = journal(tmp_path / "metrics.jsonl", log_every=1)
+    lines.begin(0, 0)
+    message = r"The assigner met values that are not finite at iteration 1, epoch 1\..*picture 1: object 0 \(box loss\)"
+    with pytest.raises(FloatingPointError, match=message):
+        lines.step(0, 1, 0.1, 4, outcome, last=False)

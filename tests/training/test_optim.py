@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from mmmc.model import RFAConfig
+from mmmc.model.rfa import DeformableConv
 from mmmc.recipe import OptimizerConfig
-from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr
+from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_step
 
 
 class Small(nn.Module):
@@ -56,6 +59,57 @@ def test_the_optimizers_are_torch_s_own() -> None:
     assert isinstance(sgd, torch.optim.SGD)
     assert {group["momentum"] for group in sgd.param_groups} == {0.8}
     assert isinstance(build_optimizer(Small(), OptimizerConfig(kind="adamw"), 16), torch.optim.AdamW)
+
+
+def test_what_predicts_offsets_has_a_rate_of_its_own() -> None:
+    model = nn.Module()
+    model.layer = DeformableConv(4, RFAConfig())
+    config = OptimizerConfig(lr=0.01, bias_lr=2.0, offset_lr=0.1, weight_decay=1e-4, bias_decay=1e-5)
+    found = {
+        tuple(parameter.shape): (group["lr"], group["weight_decay"])
+        for group in build_optimizer(model, config, 16).param_groups
+        for parameter in group["params"]
+    }
+    assert {shape: (pytest.approx(lr), decay) for shape, (lr, decay) in found.items()} == {
+        (4, 4, 3, 3): (0.01, 1e-4),
+        (4,): (0.02, 1e-5),
+        (27, 4, 3, 3): (0.001, 1e-4),
+        (27,): (0.002, 1e-5),
+    }
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_gradients_that_are_not_finite_change_no_weight(kind: Any, bad: float, clip: float | None) -> None:
+    model = Small()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = build_optimizer(model, OptimizerConfig(kind=kind), 16)
+
+    def step(last: float) -> list[bool]:
+        before = [parameter.detach().clone() for parameter in trained]
+        for parameter in trained:
+            parameter.grad = torch.ones_like(parameter)
+        trained[-1].grad[-1] = last  # type: ignore[index]
+        take_step(optimizer, trained, clip)
+        return [torch.equal(a, b) for a, b in zip(before, trained, strict=True)]
+
+    assert not any(step(1.0))
+    assert all(step(bad))
+    assert not any(step(1.0))
+    assert all(parameter.isfinite().all() for parameter in trained)
+
+
+def test_clipping_by_hand() -> None:
+    """A gradient of 3 and 4 has norm 5; clipped to 1 and at rate 0.1 it moves by 0.06 and 0.08."""
+    weight = nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([weight], lr=0.1, fused=True)
+    weight.grad = torch.tensor([3.0, 4.0])
+    take_step(optimizer, [weight], 1.0)
+    assert weight.tolist() == pytest.approx([-0.06, -0.08], rel=1e-4)
+    weight.grad = torch.tensor([3.0, 4.0])
+    take_step(optimizer, [weight], None)
+    assert weight.tolist() == pytest.approx([-0.36, -0.48], rel=1e-4)
 
 
 def test_set_lr_keeps_the_ratio_of_the_groups() -> None:

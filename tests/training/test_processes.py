@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mmmc.recipe import Recipe, to_yaml
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 
-from .tiny import run, tiny_recipe, train_as_rank
+from .tiny import run, tiny_mmmc, tiny_recipe, train_as_rank
 
 # Pictures of one size, frozen BatchNorm, SGD without clipping.
 FIVE_STEPS: dict[str, Any] = {"iterations": 5, "precision": "64-true"}
@@ -41,19 +42,30 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert 0 < rows[-1]["AP"] < rows[-1]["AP50"] < rows[-1]["AR100"] < 1
 
 
+Build = Callable[..., Recipe]
+
+
+@pytest.fixture(scope="module", params=[tiny_recipe, tiny_mmmc], ids=["fcos", "mmmc"])
+def build(request: pytest.FixtureRequest) -> Build:
+    """What makes the recipe, from the folder and changes."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def one(tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one(build: Build, tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("one") / "run"
-    run(tiny_recipe(tiny_set, train=FIVE_STEPS), path, init=start)
+    run(build(tiny_set, train=FIVE_STEPS), path, init=start)
     moved = load_weights(RunFolder(path).weights("last")).state
     began = load_weights(start).state
     assert (moved["fpn.pyramid.inner_blocks.0.0.weight"] - began["fpn.pyramid.inner_blocks.0.0.weight"]).norm() > 1e-4
     return path
 
 
-def test_two_processes_started_by_the_command_line(one: Path, tiny_set: Path, start: Path, tmp_path: Path) -> None:
+def test_two_processes_started_by_the_command_line(
+    one: Path, build: Build, tiny_set: Path, start: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(to_yaml(tiny_recipe(tiny_set, train=FIVE_STEPS)))
+    recipe.write_text(to_yaml(build(tiny_set, train=FIVE_STEPS)))
     command = [sys.executable, "-m", "mmmc", "train", "--recipe", str(recipe), "--out", str(tmp_path / "run")]
     command += ["--init", str(start), "--devices", "2", "--accelerator", "cpu", "--quiet", "true"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -63,10 +75,12 @@ def test_two_processes_started_by_the_command_line(one: Path, tiny_set: Path, st
     assert done.stdout.count("Weights, metrics and pictures") == 1
 
 
-def test_two_processes_started_from_outside(one: Path, tiny_set: Path, start: Path, tmp_path: Path) -> None:
+def test_two_processes_started_from_outside(
+    one: Path, build: Build, tiny_set: Path, start: Path, tmp_path: Path
+) -> None:
     """As torchrun does; with each share cut into parts as well, and in float32."""
-    single = tiny_recipe(tiny_set, train={"iterations": 1})
-    parts = tiny_recipe(tiny_set, train={**FIVE_STEPS, "accumulate": 2})
+    single = build(tiny_set, train={"iterations": 1})
+    parts = build(tiny_set, train={**FIVE_STEPS, "accumulate": 2})
     in_two_processes([(parts, tmp_path / "parts"), (single, tmp_path / "two")], start)
     assert_same_run(one, tmp_path / "parts")
 

@@ -19,7 +19,7 @@ from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import _Run
 
-from .tiny import STEPS, die_in_epoch, differences, run, tiny_recipe
+from .tiny import STEPS, die_in_epoch, differences, run, tiny_mmmc, tiny_recipe
 
 RANDOM = {"short": (48, 64), "crop": 0.5, "brightness": 0.2, "flip": 0.5}
 AVERAGED: dict[str, dict[str, Any]] = {
@@ -48,11 +48,16 @@ def content(folder: RunFolder) -> dict[str, Any]:
     return {"checkpoint": state, "metrics": metrics(folder), **weights}
 
 
-@pytest.fixture(scope="module", params=[AVERAGED, ACCUMULATED], ids=["averaged", "accumulated"])
+@pytest.fixture(scope="module", params=["averaged", "accumulated", "mmmc"])
 def uninterrupted(
     request: pytest.FixtureRequest, tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Recipe, RunFolder]:
-    recipe = tiny_recipe(tiny_set, **request.param)
+    recipe = {
+        "averaged": lambda: tiny_recipe(tiny_set, **AVERAGED),
+        "accumulated": lambda: tiny_recipe(tiny_set, **ACCUMULATED),
+        # The start by FCOS ends within the second epoch; the kill comes in the third.
+        "mmmc": lambda: tiny_mmmc(tiny_set, **AVERAGED),
+    }[request.param]()
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "whole")
     run(recipe, folder.path, init=start)
     return recipe, folder

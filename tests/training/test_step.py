@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from mmmc.assign import FCOS
 from mmmc.criterion import DenseCriterion
 from mmmc.losses import Losses, Term
 from mmmc.model import Detector
 from mmmc.recipe import Recipe
-from mmmc.structures import Batch
+from mmmc.structures import Assignment, Batch, Points, Prediction, Target
 from mmmc.testing import make_target
 from mmmc.training.step import backward_step, fixed_statistics, step_divisors, training_losses
 
@@ -166,3 +167,28 @@ def test_divisors_sum_over_parts_and_processes() -> None:
     assert {name: value.item() for name, value in four.items()} == pytest.approx(
         {"counted": 8.0, "empty": 0.25, "small": 0.01}
     )
+
+
+@dataclass(frozen=True)
+class Unsound(FCOS):
+    """Says that it met a value that is not finite, although no loss shows it."""
+
+    def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
+        found = super().__call__(points, prediction, targets)
+        return replace(found, finite=torch.zeros_like(found.finite))
+
+
+def test_an_unsound_assignment_spoils_every_gradient_and_no_loss(
+    fabric: Fabric, detector: Detector, tiny_set: Path
+) -> None:
+    recipe = replace(tiny_recipe(tiny_set), assigner=Unsound())
+    detector.zero_grad()
+    result = backward_step(fabric, detector, [WHOLE], recipe)
+    assert all(loss.isfinite() for loss in result.losses.values())
+    assert result.finite == 0
+    for name, parameter in detector.named_parameters():
+        if name.startswith("head.") and name.endswith("weight"):
+            assert parameter.grad is not None, name
+            assert not parameter.grad.isfinite().all(), name
+    detector.zero_grad()
+    assert backward_step(fabric, detector, [WHOLE], tiny_recipe(tiny_set)).finite == 1

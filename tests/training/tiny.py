@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmmc.assign import APS, FCOS
 from mmmc.checkpoint import Weights, save_weights
 from mmmc.data.sets import Categories
 from mmmc.data.transforms import Augmentation, Resize
 from mmmc.evaluate import Scores
-from mmmc.model import Detector, ModelConfig
+from mmmc.model import Detector, ModelConfig, RFAConfig
 from mmmc.postprocess import Postprocess
-from mmmc.recipe import DataConfig, OptimizerConfig, Recipe, TrainConfig
+from mmmc.recipe import DataConfig, OptimizerConfig, Recipe, TrainConfig, WarmStart
 from mmmc.training import train
 from mmmc.training.journal import Journal
 
@@ -40,6 +41,18 @@ def tiny_recipe(folder: Path, **changes: dict[str, Any]) -> Recipe:
     )
     return replace(
         recipe, **{section: replace(getattr(recipe, section), **options) for section, options in changes.items()}
+    )
+
+
+def tiny_mmmc(folder: Path, **changes: dict[str, Any]) -> Recipe:
+    """The same with RFA, and with APS after a start by FCOS."""
+    recipe = tiny_recipe(folder, **changes)
+    rfa = RFAConfig(class_position=1, box_position=1)
+    return replace(
+        recipe,
+        model=replace(recipe.model, rfa=rfa),
+        assigner=APS(),
+        warm_start=WarmStart(FCOS(range_strides=4.0), share=0.4),
     )
 
 

@@ -291,7 +291,8 @@ class APS(Assigner):
         for (height, width), part in zip(points.shapes, self._by_level(points, total), strict=True):
             best = part.topk(min(self.candidates_per_level, part.shape[2]), largest=False).indices + first
             # A level with fewer points than K repeats its last; the repetition is not valid.
-            index.append(best[..., [min(k, best.shape[2] - 1) for k in range(self.candidates_per_level)]])
+            ranks = torch.arange(self.candidates_per_level, device=best.device).clamp(max=best.shape[2] - 1)
+            index.append(best[..., ranks])
             first += height * width
         point = torch.stack(index, dim=2)
         flat = point.flatten(2)

@@ -1,4 +1,4 @@
-"""Mixtures of two Gaussians, fitted to all rows of a batch at once."""
+"""Mixtures of two Gaussians over numbers, fitted to all rows of a batch at once by expectation maximisation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,26 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixture:
+    """A fitted mixture for each row. Component 0 began at the row's least value, component 1 at its greatest.
+
+    Attributes:
+        weights: share of each component.
+        means: of the components.
+        variances: of the components.
+        log_prob: logarithm of weight times density of each component at each value.
+    """
+
     weights: Float[Tensor, "N 2"]
     means: Float[Tensor, "N 2"]
     variances: Float[Tensor, "N 2"]
     log_prob: Float[Tensor, "N Q 2"]
 
     def responsibilities(self) -> Float[Tensor, "N Q 2"]:
+        """The probability that a value is of a component."""
         return self.log_prob.softmax(dim=2)
 
     def log_likelihood(self) -> Float[Tensor, "N Q"]:
+        """Logarithm of the mixture's density at each value."""
         return self.log_prob.logsumexp(dim=2)
 
 
@@ -33,40 +44,51 @@ def fit_mixture(
     tol: float = 1e-3,
     reg: float = 1e-6,
 ) -> Mixture:
+    """Fit a mixture to the valid values of each row.
+
+    What scikit-learn's `GaussianMixture(2, reg_covar=reg, tol=tol, max_iter=max_iter)` does when it begins with weights
+    of ½, means at the least and greatest value and this variance: a fit ends when the mean log-likelihood changes by
+    less than `tol`, after which nothing of it changes. All rows take `max_iter` rounds, since how many they need is
+    known to the device only. A row without two different values is fitted without sense, but to finite numbers.
+
+    Args:
+        values: what is parted; arbitrary where not valid, also not finite.
+        valid: which values take part.
+        variance: that both components begin with.
+        max_iter: rounds.
+        tol: change of the mean log-likelihood at which a fit ends.
+        reg: added to each variance.
+    """
+    mask = valid.to(values.dtype)
     x = values.masked_fill(~valid, 0)
-    mask = valid.to(x.dtype)
     count = mask.sum(dim=1).clamp(min=1)
-    low = values.masked_fill(~valid, torch.inf).amin(dim=1)
-    high = values.masked_fill(~valid, -torch.inf).amax(dim=1)
-    means = torch.stack([low, high], dim=1).nan_to_num(0, 0, 0)
-    weights = torch.full_like(means, 0.5)
-    variances = torch.full_like(means, variance)
-    previous = torch.full_like(low, -torch.inf)
-    done = torch.zeros_like(low, dtype=torch.bool)
-    eps = 10 * torch.finfo(x.dtype).eps
-
-    def log_prob() -> Tensor:
-        return (
-            weights.log()[:, None]
-            - 0.5 * (math.log(2 * math.pi) + variances.log()[:, None])
-            - 0.5 * (x[..., None] - means[:, None]).square() / variances[:, None]
-        )
-
+    empty = ~valid.any(dim=1, keepdim=True)
+    least = x.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
+    greatest = x.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
+    means = torch.cat([least, greatest], dim=1).masked_fill(empty, 0)
+    weights, variances = torch.full_like(means, 0.5), torch.full_like(means, variance)
+    # Keeps a component that lost all its values from dividing by 0.
+    least_mass = 10 * torch.finfo(x.dtype).eps
+    before = torch.full_like(count, -torch.inf)
+    ended = torch.zeros_like(count, dtype=torch.bool)
     for _ in range(max_iter):
-        lp = log_prob()
-        total = lp.logsumexp(dim=2)
-        bound = (total * mask).sum(dim=1) / count
-        share = (lp - total[..., None]).exp() * mask[..., None]
-        mass = share.sum(dim=1) + eps
+        log_prob = _log_prob(x, weights, means, variances)
+        likelihood = log_prob.logsumexp(dim=2)
+        share = (log_prob - likelihood[..., None]).exp() * mask[..., None]
+        mass = share.sum(dim=1) + least_mass
         new_means = (share * x[..., None]).sum(dim=1) / mass
         new_variances = (share * (x[..., None] - new_means[:, None]).square()).sum(dim=1) / mass + reg
-        new_weights = mass / mass.sum(dim=1, keepdim=True)
-        keep = done[:, None]
-        means, variances, weights = (
-            torch.where(keep, means, new_means),
-            torch.where(keep, variances, new_variances),
-            torch.where(keep, weights, new_weights),
-        )
-        done = done | ((bound - previous).abs() < tol)
-        previous = bound
-    return Mixture(weights, means, variances, log_prob())
+        kept = ended[:, None]
+        weights = torch.where(kept, weights, mass / mass.sum(dim=1, keepdim=True))
+        means, variances = torch.where(kept, means, new_means), torch.where(kept, variances, new_variances)
+        now = (likelihood * mask).sum(dim=1) / count
+        ended = ended | ((now - before).abs() < tol)
+        before = now
+    return Mixture(weights, means, variances, _log_prob(x, weights, means, variances))
+
+
+def _log_prob(
+    x: Float[Tensor, "N Q"], weights: Float[Tensor, "N 2"], means: Float[Tensor, "N 2"], variances: Float[Tensor, "N 2"]
+) -> Float[Tensor, "N Q 2"]:
+    constant = weights.log() - 0.5 * (math.log(2 * math.pi) + variances.log())
+    return constant[:, None] - 0.5 * (x[..., None] - means[:, None]).square() / variances[:, None]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from mmmc.model.rfa import DeformableConv, RFAConfig
+from mmmc.model.rfa import DeformableConv, Offsets, RFAConfig
 
 
 class LevelOutput(NamedTuple):
@@ -77,16 +77,15 @@ class Head(nn.Module):
         self.box_distances = nn.Conv2d(channels, 4, 3, padding=1)
         self.box_quality = nn.Conv2d(channels, 1, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(levels))
-        deformable = [module for module in self.modules() if isinstance(module, DeformableConv)]
-        offsets = [module.offset for module in deformable]
         for module in self.modules():
-            if isinstance(module, nn.Conv2d) and module not in offsets:
+            if isinstance(module, nn.Conv2d) and not isinstance(module, Offsets):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.class_logits.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
         nn.init.constant_(self.box_distances.bias, box_bias)  # type: ignore[arg-type]
-        for module in deformable:
-            module.reset_offsets()
+        for module in self.modules():
+            if isinstance(module, DeformableConv):
+                module.reset_offsets()
 
     def forward(self, maps: Sequence[Float[Tensor, "B D _ _"]]) -> list[LevelOutput]:
         outputs = []

@@ -56,6 +56,14 @@ class RFAConfig:
             raise InputError(f"model.rfa.max_offset is {self.max_offset}; allowed: a number above 0, or null.")
 
 
+class Offsets(nn.Conv2d):
+    """Predicts offsets and masks; zero until trained."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+
 class DeformableConv(nn.Conv2d):
     """A 3×3 convolution, stride 1, whose nine taps are moved and weighed at each point by what the map shows there.
 
@@ -77,15 +85,17 @@ class DeformableConv(nn.Conv2d):
         self.modulated = config.modulated
         self.mask_factor = 2.0 if config.mask == "double" else 1.0
         self.max_offset = config.max_offset
-        outputs = (3 if config.modulated else 2) * TAPS
-        # Without values yet, so that all other layers of a head draw the same ones with and without RFA.
-        self.offset = nn.utils.skip_init(nn.Conv2d, channels, outputs, 3, padding=1, device=self.weight.device)
-        self.offset_deviation = 0.0 if config.offset_init == "zero" else 0.01
+        self.offset = Offsets(channels, (3 if config.modulated else 2) * TAPS, 3, padding=1)
+        self.offset_init = config.offset_init
 
     def reset_offsets(self) -> None:
-        """Initialise the layer that predicts offsets; the head calls it last."""
-        nn.init.normal_(self.offset.weight, std=self.offset_deviation)
-        nn.init.zeros_(self.offset.bias)
+        """Initialise the layer that predicts offsets.
+
+        A head calls it last, so that all its other layers draw the same values with and without RFA.
+        """
+        self.offset.reset_parameters()
+        if self.offset_init == "normal":
+            nn.init.normal_(self.offset.weight, std=0.01)
 
     def sampling(
         self, features: Float[Tensor, "B D h w"]
@@ -129,20 +139,18 @@ def deform_rows(
         mask: factor of each tap.
     """
     batch, channels, height, width = features.shape
-    if batch == 0:
-        return features.new_zeros(0, weight.shape[0], height, width) + 0 * (offsets.sum() + mask.sum() + weight.sum())
     index, share = corners(offsets, mask)
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
     kernel = weight.permute(2, 3, 1, 0).reshape(TAPS * channels, -1)
     # A chunk's columns stay in the cache between sampling and product. With gradients they are kept anyway, and each
     # chunk would have a gradient of the size of the whole map.
-    size = TAPS * (batch * height * width if torch.is_grad_enabled() else CHUNK)
+    size = TAPS * (max(batch * height * width, 1) if torch.is_grad_enabled() else CHUNK)
     chunks = [
         embedding_bag(rows, table, per_sample_weights=shares, mode="sum").view(-1, TAPS * channels) @ kernel
         for rows, shares in zip(index.split(size), share.split(size), strict=True)
     ]
     output = torch.cat(chunks) if bias is None else torch.cat(chunks) + bias
-    return output.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    return output.view(batch, height, width, weight.shape[0]).permute(0, 3, 1, 2)
 
 
 def corners(

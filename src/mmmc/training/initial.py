@@ -34,7 +34,7 @@ class InitReport:
         taken: tensors that were taken as they are.
         shifted: tensors that were taken with a change.
         classes: classes whose rows were found by name.
-        left: tensors of the model that keep their random start.
+        left: classes and tensors that keep their random start, among them offsets that the file's model did not have.
     """
 
     source: Path
@@ -82,6 +82,9 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
     for name, value in ours.items():
         if name.endswith("num_batches_tracked"):  # a frozen BatchNorm has counted none
             theirs.setdefault(name, value)
+    # A run without RFA has no offsets; with untrained ones RFA is the convolution that it replaces.
+    offsets = [name for name in ours if ".offset." in name and name not in theirs]
+    theirs.update({name: ours[name] for name in offsets})
     wrong = [
         name
         for name, value in ours.items()
@@ -94,8 +97,8 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
         theirs[tensor] = _rows(ours[tensor], theirs, tensor, categories.names, names)
     detector.load_state_dict({name: theirs[name] for name in ours})
     missing = [f"class {name!r}" for name in categories.names if name not in names]
-    taken = tuple(name for name in ours if name not in CLASS_TENSORS and name not in shifted)
-    return InitReport(file, taken, shifted, tuple(known), tuple(missing))
+    taken = tuple(name for name in ours if name not in (*CLASS_TENSORS, *shifted, *offsets))
+    return InitReport(file, taken, shifted, tuple(known), (*missing, *offsets))
 
 
 def _rows(
