@@ -13,6 +13,7 @@ VERBS = {
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
+    "info": "count parameters and multiply-adds of a detector",
     "data": "make the embedded set",
     "recipes": "list the recipes, or print one",
     "study": "collect records of runs, and make tables of them",
