@@ -65,7 +65,7 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
 
 def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, threshold: float = THRESHOLD) -> Tensor:
     """Ground truth and predictions of a picture of a set, side by side, in the size of the file."""
-    batch = _batch(predictor, pictures, index)
+    batch = eval_batch(predictor, pictures, index)
     return draw.comparison(
         read_picture(pictures.file(index)),
         batch.targets[0],
@@ -77,8 +77,8 @@ def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, thresho
 
 def draw_labels(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
     """Which points of which level the recipe's assigner gives to which object of a picture."""
-    batch = _batch(predictor, pictures, index)
-    points, prediction = _predict(predictor, batch)
+    batch = eval_batch(predictor, pictures, index)
+    points, prediction = predict_on_cpu(predictor, batch)
     assignment = predictor.recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
     return draw.positives(batch.images[0], points, assignment, 0, batch.targets[0], predictor.categories.names)
@@ -86,8 +86,8 @@ def draw_labels(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
 
 def draw_losses(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
     """Class and box loss that each point would have for the smallest object around it, level by level (Fig. 1)."""
-    batch = _batch(predictor, pictures, index)
-    points, prediction = _predict(predictor, batch)
+    batch = eval_batch(predictor, pictures, index)
+    points, prediction = predict_on_cpu(predictor, batch)
     return draw.loss_maps(
         batch.images[0],
         points,
@@ -122,13 +122,15 @@ def save_figure(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _batch(predictor: Predictor, pictures: CocoSet, index: int) -> Batch:
+def eval_batch(predictor: Predictor, pictures: CocoSet, index: int) -> Batch:
+    """A picture of a set as a batch of its own, as it is scored."""
     sample = eval_sample(pictures, predictor.recipe.resize, index)
     return collate([sample], predictor.detector.backbone.normalize.padding, divisor=32)
 
 
 @torch.no_grad()
-def _predict(predictor: Predictor, batch: Batch) -> tuple[Points, Prediction]:
+def predict_on_cpu(predictor: Predictor, batch: Batch) -> tuple[Points, Prediction]:
+    """What the detector says of a batch, brought to the CPU to be drawn."""
     points, prediction = predictor.detector(batch.images.to(predictor.device))
     cpu = torch.device("cpu")
     points = replace(points, xy=points.xy.to(cpu), stride=points.stride.to(cpu), level=points.level.to(cpu))

@@ -198,7 +198,7 @@ def test_an_empty_file_is_the_default_recipe(tmp_path: Path) -> None:
 # The digest
 
 UNCOUNTED = {(DataConfig, f.name) for f in fields(DataConfig)} | {
-    (TrainConfig, name) for name in ("seed", "workers", "log_every", "loggers")
+    (TrainConfig, name) for name in ("seed", "workers", "log_every", "diagnose", "loggers")
 }
 
 

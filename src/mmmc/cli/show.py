@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
+from mmmc import diagnosis
 from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
+from mmmc.closeup import FIGURES, draw_closeup
 from mmmc.data.coco import CocoSet
 from mmmc.errors import InputError, did_you_mean
 from mmmc.gallery import THRESHOLD, draw_comparison, draw_labels, draw_losses, save_figure, save_image
+from mmmc.training.folder import RunFolder
+from mmmc.training.journal import read_metrics
 
 KINDS = ("predictions", "labels", "losses")
+TABLES = ("assign",)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -28,7 +35,26 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--kinds", type=str, default=",".join(KINDS), help="what to draw, with commas between")
     parser.add_argument("--threshold", type=float, default=THRESHOLD, help="least score that is drawn")
     parser.add_argument("--out", type=str, default="shown", help="folder for the pictures")
+    parser.add_argument(
+        "--figure",
+        choices=FIGURES,
+        default=None,
+        help="draw one object instead: 1, detections from different places beside both loss maps; 2, losses, scores "
+        "and split of its candidates; 3, loss maps and chosen points; offsets, where deformed kernels look",
+    )
+    parser.add_argument(
+        "--object",
+        type=int | None,
+        default=None,
+        help="number of the object, as in the labels picture (default: largest)",
+    )
+    parser.add_argument(
+        "--table", type=str | None, default=None, help="print instead: assign, what labels did in training"
+    )
     config = parse(parser, arguments)
+    if config.table is not None:
+        print_table(config.run, config.table)
+        return
     kinds = config.kinds.split(",")
     for kind in kinds:
         if kind not in KINDS:
@@ -39,6 +65,10 @@ def run(arguments: Sequence[str]) -> None:
     for name in config.pictures or [pictures.names[0]]:
         index = find(pictures, name)
         stem = "-".join(Path(pictures.names[index]).with_suffix("").parts)
+        if config.figure is not None:
+            figure = draw_closeup(predictor, pictures, index, config.figure, config.object)
+            save_figure(figure, out / f"{stem}-{'figure-' * config.figure.isdigit()}{config.figure}.png")
+            continue
         if "predictions" in kinds:
             save_image(draw_comparison(predictor, pictures, index, config.threshold), out / f"{stem}-predictions.png")
         if "labels" in kinds:
@@ -46,6 +76,24 @@ def run(arguments: Sequence[str]) -> None:
         if "losses" in kinds:
             save_figure(draw_losses(predictor, pictures, index), out / f"{stem}-losses.png")
     print(f"Pictures: {out}")
+
+
+def print_table(run_path: str, name: str) -> None:
+    """Print what was seen of a run's labels after each epoch.
+
+    Raises:
+        InputError: there is no such table, or the run has nothing to say.
+    """
+    if name not in TABLES:
+        raise InputError(f"--table is {name!r}.{did_you_mean(name, TABLES)}")
+    folder = RunFolder(Path(run_path))
+    folder.require()
+    rows = [row for row in read_metrics(folder.metrics) if row["kind"] == name]
+    if not rows:
+        raise InputError(
+            f"{folder.metrics} has no line about labels; the run was told not to look (train.diagnose: 0)."
+        )
+    Console().print(diagnosis.tables(rows))
 
 
 def find(pictures: CocoSet, name: str) -> int:

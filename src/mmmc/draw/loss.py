@@ -70,10 +70,10 @@ def _row(
     row: np.ndarray, pixels: UInt8[np.ndarray, "h w 3"], points: Points, name: str, values: Float[Tensor, " P"]
 ) -> AxesImage:
     known = values.isfinite()
-    norm = _norm(values[known])
+    norm = scale_of(values[known])
     for axes, cells, stride in zip(row, points.split(values), points.strides, strict=True):
         show(axes, pixels)
-        drawn = _heat(axes, cells, stride, norm)
+        drawn = heat(axes, cells, stride, norm)
         if not cells.isfinite().any():
             axes.text(0.5, 0.5, "no value", color="white", fontsize=7, ha="center", transform=axes.transAxes)
     lowest = ""
@@ -86,14 +86,16 @@ def _row(
     return drawn
 
 
-def _norm(values: Float[Tensor, " K"]) -> Normalize:
+def scale_of(values: Float[Tensor, " K"]) -> Normalize:
+    """The range of colours for these values."""
     if not len(values):
         return Normalize(0, 1)
     low, high = float(values.min()), float(values.max())
     return Normalize(low, high if high > low else low + 1)
 
 
-def _heat(axes: Axes, cells: Float[Tensor, "h w"], stride: int, norm: Normalize) -> AxesImage:
+def heat(axes: Axes, cells: Float[Tensor, "h w"], stride: int, norm: Normalize) -> AxesImage:
+    """The cells of one level as colours over the picture; NaN is left free."""
     height, width = cells.shape
     return axes.imshow(
         np.ma.masked_invalid(cells.numpy()),

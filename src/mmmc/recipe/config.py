@@ -117,6 +117,7 @@ class TrainConfig:
         evaluate_every: epochs between evaluations; the last epoch is always evaluated. 0 for the last only.
         early_stop: evaluations without a better AP after which the run ends; `null` for never.
         log_every: iterations between lines of the log.
+        diagnose: training pictures on which labels, losses and offsets are looked at after each epoch; 0 for none.
         loggers: further places for the metrics, besides the JSON lines that are always written.
     """
 
@@ -131,6 +132,7 @@ class TrainConfig:
     evaluate_every: int = 1
     early_stop: int | None = None
     log_every: int = 10
+    diagnose: int = 32
     loggers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ("tensorboard",)
 
     def __post_init__(self) -> None:
@@ -139,7 +141,7 @@ class TrainConfig:
         for name in ("iterations", "early_stop"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"train.{name}", value, "at least 1, or null")
-        for name in ("seed", "workers", "evaluate_every"):
+        for name in ("seed", "workers", "evaluate_every", "diagnose"):
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "at least 0")
         _require(self.ema is None or 0 < self.ema < 1, "train.ema", self.ema, "between 0 and 1, or null")
 

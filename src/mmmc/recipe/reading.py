@@ -23,6 +23,9 @@ from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
 CLASSES = ("assigner", "criterion", "warm_start.assigner")
 """Options whose value is an object of a class that the recipe names."""
 
+UNCOUNTED = ("seed", "workers", "log_every", "diagnose", "loggers")
+"""Options of the training that change nothing but the seed, or how a run is logged."""
+
 SHIPPED = resources.files("mmmc") / "recipes"
 
 
@@ -289,8 +292,6 @@ def digest(recipe: Recipe) -> str:
     Options at their defaults do not count, so a new option leaves the digests of old recipes as they were.
     """
     usual = TrainConfig()
-    train = replace(
-        recipe.train, seed=usual.seed, workers=usual.workers, log_every=usual.log_every, loggers=usual.loggers
-    )
+    train = replace(recipe.train, **{name: getattr(usual, name) for name in UNCOUNTED})
     deciding = _without_defaults(to_dict(replace(recipe, data=DataConfig(), train=train)), to_dict(Recipe()))
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

@@ -27,6 +27,7 @@ from mmmc.training.initial import initialize
 from mmmc.training.journal import Journal, keep_epochs
 from mmmc.training.loggers import build_loggers
 from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_step
+from mmmc.training.probe import Probe
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
 from mmmc.training.sets import open_sets, write_repairs
@@ -152,6 +153,9 @@ class _Run:
         )
         share = max(1, config.batch_size // (fabric.world_size * config.accumulate))
         self.val_loader = EvalLoader(val_set, recipe.resize, batch_size=share, **options)
+        # One process looks for all.
+        alone = {**options, "rank": 0, "world": 1}
+        self.probe = Probe(fabric, train_set, recipe, alone) if fabric.is_global_zero else None
         self.val_set, self.fabric, self.folder = val_set, fabric, folder
         self.categories = train_set.categories
         # Not `fabric.setup`: its wrapper would open every output to convert it, and refuses a frozen dataclass.
@@ -188,6 +192,7 @@ class _Run:
             while self.progress.epoch < epochs:
                 epoch, began = self.progress.epoch, time.perf_counter()
                 self._train_epoch(epoch)
+                self._diagnose(epoch)
                 self.progress.epoch += 1
                 every = self.recipe.train.evaluate_every
                 last = self.progress.epoch == epochs or self._out_of_time()
@@ -224,6 +229,12 @@ class _Run:
                 result,
                 last=index == steps - 1,
             )
+
+    def _diagnose(self, epoch: int) -> None:
+        if self.probe is not None and self.recipe.train.diagnose:
+            assigner = self.recipe.at(self.progress.step - 1, self.total).assigner
+            found = self.probe(self.detector, assigner)
+            self.journal.write({"kind": "assign", "epoch": epoch + 1, "step": self.progress.step, **found})
 
     @property
     def _scored(self) -> nn.Module:
@@ -287,6 +298,7 @@ class _Run:
                 "ema": self.ema.state_dict() if self.ema is not None else None,
                 "optimizer": self.optimizer.state_dict(),
                 "progress": asdict(self.progress),
+                "labels": self.probe.labels if self.probe is not None else [],
                 "categories": self.categories.to_dict(),
                 "recipe": digest(self.recipe),
                 "finished": finished,
@@ -301,6 +313,8 @@ class _Run:
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         self.progress = Progress(**state["progress"])
+        if self.probe is not None:
+            self.probe.labels = state["labels"]
         if self.fabric.is_global_zero:
             keep_epochs(self.folder.metrics, self.progress.epoch)
         self.fabric.barrier()

@@ -10,7 +10,7 @@ from mmmc.errors import InputError
 from mmmc.recipe import Recipe, digest
 from mmmc.training.folder import RunFolder
 
-PARTS = ("model", "ema", "optimizer", "progress", "categories", "recipe", "finished")
+PARTS = ("model", "ema", "optimizer", "progress", "labels", "categories", "recipe", "finished")
 
 
 def read_state(folder: RunFolder, recipe: Recipe, categories: Categories) -> dict[str, Any]:
