@@ -44,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
     flags = [
         "--recipe",
-        "demo",
+        "demo_fcos",
         "--time",
         "1.5h",
         "--devices",
@@ -57,12 +57,12 @@ def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
         "true",
     ]
     assert main(["train", "sets/cells", *flags, "--train.seed", "5", "--assigner.range_strides", "3"]) == 2
-    assert asked["out"] == Path("runs/demo-cells-5")
+    assert asked["out"] == Path("runs/demo_fcos-cells-5")
     assert (asked["time_budget"], asked["devices"], asked["nodes"], asked["init"]) == (5400, 2, 3, "other")
     assert (asked["accelerator"], asked["quiet"]) == ("auto", True)
     wanted = {"data": {"path": "sets/cells"}, "train": {"seed": 5}}
     assigner = {"class_path": "mmmc.assign.FCOS", "init_args": {"range_strides": 3.0}}
-    assert asked["recipe"] == load_recipe("demo", {**wanted, "assigner": assigner})
+    assert asked["recipe"] == load_recipe("demo_fcos", {**wanted, "assigner": assigner})
 
 
 def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:

@@ -153,6 +153,9 @@ def test_soft_scores_and_weights() -> None:
     # Focal loss of a target 1/2 at p = 1/2: both factors are in the middle between the two classes.
     soft = sums(DenseCriterion(), where, labels(0, NEGATIVE, NEGATIVE, score=0.5))
     assert soft["class"][0] == pytest.approx(0.5 * 0.5**2 * LOG2 + 5 * FOCAL_NEGATIVE)
+    # The same by the IoU of the predicted box, whatever the assignment says.
+    by_iou = sums(DenseCriterion(class_target="iou"), where, labels(0, NEGATIVE, NEGATIVE))
+    assert by_iou["class"][0] == pytest.approx(soft["class"][0])
 
 
 def test_ignored_points_take_no_part() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mmmc.assign import APS, FCOS
 from mmmc.errors import InputError
-from mmmc.recipe import DataConfig, OptimizerConfig, TrainConfig
+from mmmc.recipe import DataConfig, OptimizerConfig, Recipe, TrainConfig, WarmStart
 
 BAD: list[tuple[type, str, Any]] = [
     *((DataConfig, "holdout", value) for value in (-0.1, 1.0, math.nan)),
@@ -41,3 +43,22 @@ def test_the_ends_of_the_ranges_are_allowed() -> None:
     DataConfig(holdout=0.0)
     OptimizerConfig(momentum=0.0, weight_decay=0.0, bias_lr=0.0, warmup=0, gamma=1.0, warmup_factor=1.0, steps=())
     TrainConfig(epochs=1, iterations=1, workers=0, seed=0, evaluate_every=0, early_stop=1)
+
+
+def test_a_warm_start_ends_when_it_should() -> None:
+    """A quarter of 40 iterations are those from 0 to 9."""
+    recipe = Recipe(assigner=APS(), warm_start=WarmStart(FCOS(range_strides=4.0), share=0.25))
+    assert [type(recipe.at(iteration, 40).assigner) for iteration in (0, 9, 10, 39)] == [FCOS, FCOS, APS, APS]
+    counted = replace(recipe, warm_start=replace(recipe.warm_start, iterations=3))
+    assert [type(counted.at(iteration, 40).assigner) for iteration in (2, 3)] == [FCOS, APS]
+    assert Recipe(assigner=APS()).at(0, 40).assigner == APS()
+    assert recipe.at(0, 40) == replace(recipe, assigner=FCOS(range_strides=4.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"share": 0.0}, "warm_start.share is 0.0"), ({"iterations": 0}, "warm_start.iterations is 0")],
+)
+def test_a_warm_start_that_is_none(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        WarmStart(FCOS(), **options)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from mmmc.assign import FCOS, Assigner
+from mmmc.assign import APS, FCOS, Assigner
 from mmmc.criterion import DenseCriterion
 from mmmc.data.transforms import Augmentation, Resize
 from mmmc.errors import InputError
@@ -18,13 +18,16 @@ from mmmc.recipe import (
     OptimizerConfig,
     Recipe,
     TrainConfig,
+    WarmStart,
     digest,
     from_dict,
     load_recipe,
     recipe_names,
+    recipe_parser,
     to_dict,
     to_yaml,
 )
+from mmmc.recipe.reading import instantiate, set_recipe
 
 
 @dataclass(frozen=True)
@@ -275,3 +278,60 @@ def test_defaults_of_another_class_do_not_count() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(globals(), "Whole", Later)
         assert digest(Recipe(assigner=later)) == digest(whole)
+
+
+MMMC = {"small_mmmc", "demo", "mmmc_r50_1x", "mmmc_r50_2x", "mmmc_r101_2x", "mmmc_x101_2x"}
+
+
+@pytest.mark.parametrize("name", sorted(MMMC))
+def test_mmmc_as_it_is_proposed(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.assigner == APS()
+    assert (recipe.model.rfa.class_position, recipe.model.rfa.box_position, recipe.model.rfa.kind) == (
+        1,
+        1,
+        "deformable",
+    )
+    assert isinstance(recipe.warm_start.assigner, FCOS)
+    assert recipe.criterion == DenseCriterion(quality_target="giou")
+    base = {"small_mmmc": "small", "demo": "demo_fcos", "mmmc_r50_1x": "fcos_r50_1x"}.get(name, "fcos_r50_2x")
+    plain = load_recipe(base)
+    backbone = {"mmmc_r101_2x": "resnet101.tv_in1k", "mmmc_x101_2x": "resnext101_64x4d.tv_in1k"}
+    assert recipe.model == replace(plain.model, rfa=recipe.model.rfa, backbone=backbone.get(name, plain.model.backbone))
+    # All else is the baseline's.
+    assert replace(recipe, model=plain.model, assigner=plain.assigner, warm_start=plain.warm_start) == plain
+
+
+def test_a_warm_start_in_a_file_and_back(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.yaml", "base: small_mmmc\nwarm_start: {assigner: {init_args: {center_radius: 2}}, share: 0.5}"
+    )
+    recipe = load_recipe(file)
+    assert recipe.warm_start == WarmStart(FCOS(4.0, 2.0), share=0.5)
+    again = tmp_path / "again.yaml"
+    again.write_text(to_yaml(recipe))
+    assert load_recipe(again) == recipe
+    none = write(tmp_path / "b.yaml", "base: small_mmmc\nwarm_start: {assigner: null}")
+    assert load_recipe(none).warm_start.assigner is None
+    assert len({digest(load_recipe(each)) for each in (file, none, "small_mmmc")}) == 3
+
+
+def by_flags(recipe: str, *flags: str) -> Recipe:
+    parser = recipe_parser()
+    set_recipe(parser, recipe, flags)
+    return instantiate(parser, parser.parse_args(list(flags)))
+
+
+def test_a_flag_that_names_another_class_takes_nothing_from_the_recipes_own(tmp_path: Path) -> None:
+    """Both have a `center_radius`; that of the recipe's APS says nothing about FCOS."""
+    file = write(tmp_path / "a.yaml", "base: small_mmmc\nassigner: {init_args: {center_radius: 3.5, rule: c}}")
+    for flags in (["--assigner", "FCOS"], ["--assigner=FCOS"], ["--assigner", "mmmc.assign.FCOS"]):
+        assert by_flags(str(file), *flags).assigner == FCOS()
+    assert by_flags(str(file), "--assigner", "FCOS", "--assigner.range_strides", "4").assigner == FCOS(4.0)
+    assert by_flags(str(file), "--assigner", "APS").assigner == APS(center_radius=3.5, rule="c")
+    assert by_flags(str(file), "--assigner.rule", "a").assigner == APS(center_radius=3.5)
+    assert by_flags("small", "--warm_start.assigner", "APS").warm_start.assigner == APS()
+    square = by_flags("small_mmmc", "--warm_start.assigner", "APS", "--warm_start.assigner.level_stat", "square")
+    assert square.warm_start.assigner == APS(level_stat="square")
+    assert by_flags("small_mmmc", "--warm_start.assigner", "null").warm_start.assigner is None
+    assert by_flags("small_mmmc", "--warm_start.assigner.center_radius", "2").warm_start.assigner == FCOS(4.0, 2.0)

@@ -4,10 +4,11 @@ import json
 import math
 
 import pytest
+from scipy.stats import t as student
 
 from mmmc.errors import InputError
 from mmmc.study.records import FIELDS, append, load
-from mmmc.study.table import markdown, summary
+from mmmc.study.table import T_QUANTILES, differences, markdown, summary
 
 
 def record(seed: int = 0, ap: float | None = 0.5, **changes) -> dict:
@@ -145,3 +146,23 @@ def test_summary_of_nothing():
 def test_records_that_do_not_go_together_are_refused(second, words):
     with pytest.raises(InputError, match=words):
         summary([record(0), second])
+
+
+def test_differences_are_paired_by_seed() -> None:
+    """Gains of 1, 2 and 3: mean 2, deviation 1, t(2) = 4.303, so ± 4.303 / √3 = 2.48. Seed 3 has no partner."""
+
+    def entry(name: str, seed: int, ap: float) -> dict:
+        return record(seed, ap, name=name, metrics={"AP": ap, "AP50": 0.5, "AP75": ap})
+
+    base = [entry("FCOS", seed, 0.30 + 0.01 * seed) for seed in range(4)]
+    other = [entry("APS", seed, 0.30 + 0.01 * seed + 0.01 * (seed + 1)) for seed in (2, 1, 0)]
+    text = differences(summary(base + other), "FCOS")
+    assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +2.0 [-0.5, +4.5] (n = 3) |" in text
+    assert "| FCOS |" not in text
+    with pytest.raises(InputError, match="no variant 'FOCS'"):
+        differences(summary(base), "FOCS")
+
+
+def test_t_quantiles_are_scipys() -> None:
+    for degrees, value in enumerate(T_QUANTILES, 1):
+        assert value == pytest.approx(student.ppf(0.975, degrees), abs=5e-4)

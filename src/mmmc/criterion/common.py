@@ -36,6 +36,8 @@ class DenseCriterion(Criterion):
             With a target below 0 binary cross-entropy has no lower bound.
         quality_detach: keep the quality loss from moving the boxes. Binary cross-entropy is differentiable in its
             target, with gradient minus the logit.
+        class_target: what the class branch learns at a positive point: the assignment's score, which is 1 unless an
+            assigner says otherwise, or the IoU of the predicted box, detached.
         box_weight: weight of each positive in the box loss, which is divided by the sum of the weights.
             An IoU as weight is always detached: otherwise both losses shrink by making boxes worse.
         alpha: focal loss's weight of positives (Lin et al. 2017, Eq. 5).
@@ -48,6 +50,7 @@ class DenseCriterion(Criterion):
     quality_target: QualityTarget = "giou"
     quality_range: Literal["clamp", "half"] = "clamp"
     quality_detach: bool = True
+    class_target: Literal["assigned", "iou"] = "assigned"
     box_weight: BoxWeight = "centerness"
     alpha: float = 0.25
     gamma: float = 2.0
@@ -90,16 +93,17 @@ class DenseCriterion(Criterion):
         labels, target_boxes = gather_targets(assignment.gt, targets, dtype)
         weight = assignment.weight.to(dtype).masked_fill(assignment.gt == IGNORED, 0)
 
-        one_hot = torch.zeros_like(logits).scatter_(
-            2, labels[..., None], (assignment.score.to(dtype) * positive)[..., None]
-        )
-        class_loss = sigmoid_focal_loss(logits, one_hot, alpha=self.alpha, gamma=self.gamma).sum(dim=2) * weight
-
         # Other points get a unit box on both sides: a loss without gradient instead of a branch on data.
         # Made on the device: copying it there from a list would wait for the device.
         unit = (torch.arange(4, device=logits.device) >= 2).to(dtype)
         boxes = torch.where(positive[..., None], prediction.boxes.to(dtype), unit)
         target_boxes = torch.where(positive[..., None], target_boxes, unit)
+        score = assignment.score.to(dtype) * positive
+        if self.class_target == "iou":
+            score = paired_iou(boxes.detach(), target_boxes) * positive
+        one_hot = torch.zeros_like(logits).scatter_(2, labels[..., None], score[..., None])
+        class_loss = sigmoid_focal_loss(logits, one_hot, alpha=self.alpha, gamma=self.gamma).sum(dim=2) * weight
+
         giou = paired_giou(boxes, target_boxes)
         center = centerness(distances(points.xy.to(dtype), target_boxes))
         box_weight = self._box_weight(center, boxes, target_boxes) * weight * positive

@@ -1,0 +1,107 @@
+"""Plans: what is to do, what is done already, and records as they come."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmmc.errors import InputError
+from mmmc.recipe import digest
+from mmmc.study import records
+from mmmc.study.plan import read_plan, train_plan
+
+PLAN = """
+data: {data}
+recipe: small
+records: found.jsonl
+seeds: [0, 1]
+common:
+  model: {{backbone: test_resnet, weights: none, frozen_stages: 1, channels: 16, groups: 4, depth: 1}}
+  augmentation: {{short: [64], long: 96}}
+  resize: {{short: 64, long: 96}}
+  train: {{iterations: 2, batch_size: 4, loggers: []}}
+variants:
+  "FCOS": {{}}
+  "FCOS, IoU":
+    criterion: {{init_args: {{quality_target: iou}}}}
+"""
+
+
+def write(path: Path, data: Path | str, text: str = PLAN) -> Path:
+    path.write_text(text.format(data=data))
+    return path
+
+
+def test_a_plan_is_trained_once(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    assert [(run.name, run.seed) for run in plan.runs()] == [
+        ("FCOS", 0),
+        ("FCOS, IoU", 0),
+        ("FCOS", 1),
+        ("FCOS, IoU", 1),
+    ]
+    # The first is recorded already, and the second with another recipe.
+    first, second, *_ = plan.runs()
+    usual = {"set": plan.set, "seed": 0, "version": "0", "metrics": {"AP": 0.5}, "iterations": 1, "seconds": 1}
+    for run, recipe in ((first, digest(first.recipe)), (second, "other")):
+        records.append(plan.records, {**usual, "name": run.name, "recipe_hash": recipe, "machine": {}})
+    assert [(run.name, run.seed) for run in plan.missing()] == [("FCOS, IoU", 0), ("FCOS", 1), ("FCOS, IoU", 1)]
+    said: list[str] = []
+    assert train_plan(plan, tmp_path / "runs", jobs=2, say=said.append)
+    assert plan.missing() == []
+    assert said[0].endswith("1 runs are recorded, 3 to do.")
+    assert sum(line.startswith("ended") for line in said) == 3
+    written = [json.loads(line) for line in plan.records.read_text().splitlines()]
+    assert {(r["name"], r["seed"], r["set"]) for r in written} == {(r.name, r.seed, plan.set) for r in plan.runs()}
+    assert train_plan(plan, tmp_path / "nowhere", say=said.append)
+    assert said[-1].endswith("4 runs are recorded, 0 to do.")
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    said: list[str] = []
+    broken = tmp_path / "runs" / plan.runs()[0].folder
+    broken.mkdir(parents=True)
+    (broken / "notes.txt").write_text("mine")
+    assert not train_plan(plan, tmp_path / "runs", jobs=2, say=said.append)
+    assert sum(line.startswith("failed: FCOS, seed 0") for line in said) == 1
+    assert len(plan.missing()) == 1
+
+
+def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    said: list[str] = []
+    # The first takes some seconds; after it a budget of one is spent.
+    assert train_plan(plan, tmp_path / "runs", time_budget=1.0, say=said.append)
+    assert said[-1] == "3 runs are left for want of time."
+    assert len(plan.missing()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("seeds:", "seed:"), r"there is no key 'seed'\. Did you mean"),
+        (("records: found.jsonl\n", ""), "the key 'records' is missing"),
+        (
+            ("data: {data}", "data: $NOT_SET_ANYWHERE/x"),
+            r"data is '\$NOT_SET_ANYWHERE/x', but this environment variable",
+        ),
+        (("quality_target: iou", "quality_target: best"), "quality_target"),
+        (("recipe: small", "recipe: smal"), "There is no recipe 'smal'"),
+    ],
+)
+def test_what_cannot_be_read(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        read_plan(write(tmp_path / "plan.yaml", "data", PLAN.replace(*change)))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "other.yaml")
+
+
+def test_the_plans_of_the_repository_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMMC_DATA", "data")
+    plans = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+    assert plans
+    for path in plans:
+        assert read_plan(path).runs(), path
