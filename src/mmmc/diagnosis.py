@@ -218,11 +218,11 @@ MEASURES = {
 SHARES = ("fallback", "without", "changed")
 
 
-def tables(rows: Sequence[Mapping[str, float]], columns: int = 6) -> Group:
+def tables(rows: Sequence[Mapping[str, Any]], columns: int = 6) -> Group:
     """How the measures went over the epochs, and the last epoch's levels by the size of the objects.
 
     Args:
-        rows: of several epochs, first to last, with their number as `epoch`.
+        rows: results of several epochs, first to last, with their number as `epoch`.
         columns: epochs that are shown, evenly spaced and always with the last.
     """
     count = min(columns, len(rows))

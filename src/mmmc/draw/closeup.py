@@ -101,7 +101,7 @@ def misalignment(scene: Scene, best_class: Found, best_box: Found, losses: Mappi
         for axes in [row[0] for row in grid[1:-1]]:
             axes.set_axis_off()
         for row, (name, values) in zip(grid, losses.items(), strict=True):
-            drawn = _maps(row[1:], scene, levels, values)
+            drawn = _maps(list(row[1:]), scene, levels, values)
             figure.colorbar(drawn, ax=list(row[1:]), pad=0.01, aspect=20).outline.set_visible(False)
             row[1].set_ylabel(name)
         for axes in [axes for axes in grid.flat if axes.axison]:
@@ -210,7 +210,7 @@ def chosen_points(
         for axes in grid.flat:
             axes.set_axis_off()
         for number, (name, values) in enumerate(losses.items()):
-            row = grid[0][number * len(levels) : (number + 1) * len(levels)]
+            row = list(grid[0][number * len(levels) : (number + 1) * len(levels)])
             drawn = _maps(row, scene, levels, values)
             for axes in row:
                 axes.set_title(f"{name}\n{axes.get_title(loc='left')}")
