@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from mmmc.assign import APS, FCOS
 from mmmc.cli import VERBS
+from mmmc.criterion import DenseCriterion
 from mmmc.data.synthetic import make_synthetic
 from mmmc.recipe import recipe_names
 from mmmc.recipe.reading import recipe_parser
@@ -20,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "accelerator", "results", "annotations"} | {
     *("threshold", "kinds", "weights", "device", "images", "records", "name", "quiet", "version", "help", "batch_size"),
+    *("figure", "object", "table", "size", "classes", "jobs", "threads", "against"),
 }
 
 
@@ -51,7 +55,16 @@ def test_python_runs(
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_commands_exist(document: Path) -> None:
     options = {f"--{action.dest}" for action in recipe_parser()._actions} | {f"--{flag}" for flag in OWN_FLAGS}
-    init_args = {"--assigner.range_strides", "--assigner.center_radius", "--criterion.quality_target"}
+    init_args = {
+        f"--{section}.{option.name}"
+        for section, kinds in {
+            "assigner": (FCOS, APS),
+            "warm_start.assigner": (FCOS, APS),
+            "criterion": (DenseCriterion,),
+        }.items()
+        for kind in kinds
+        for option in fields(kind)
+    }
     lines = [
         line.split("#")[0].strip()
         for line in re.findall(r"(?m)^(?:\s{4})?(mmmc \w+.*)$|`(mmmc \w[^`]*)`", document.read_text(encoding="utf-8"))

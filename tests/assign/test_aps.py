@@ -193,12 +193,18 @@ def test_softmax_over_a_level() -> None:
 
 
 def test_printed_equations_choose_the_points_that_lose_most() -> None:
-    """The worked example of docs/paper.md: aligned points whose sums rise from 0.2 to 1.8."""
-    losses = [0.1, 0.15, 0.2, 0.25, 0.75, 0.8, 0.85, 0.9]
-    by_score = {
-        score: positive_points(steps(APS(score=score), EIGHT, losses, losses, BOX)) for score in ("paper", "printed")
+    """The worked example of docs/paper.md: two good points, two bad ones, and two on which the tasks disagree."""
+    cls, reg = [0.1, 0.2, 0.8, 0.9, 0.1, 0.9], [0.1, 0.3, 0.8, 0.9, 0.9, 0.1]
+    points = replace(EIGHT, xy=EIGHT.xy[:6], stride=EIGHT.stride[:6], level=EIGHT.level[:6], shapes=((1, 6),))
+    by_score = {score: steps(APS(score=score), points, cls, reg, BOX) for score in ("paper", "printed", "code")}
+    assert {score: positive_points(found) for score, found in by_score.items()} == {
+        "paper": [0, 1],
+        "code": [0, 1],
+        "printed": [2, 3],
     }
-    assert by_score == {"paper": [0, 1, 2, 3], "printed": [4, 5, 6, 7]}
+    found, valid = by_score["printed"], by_score["printed"].shortlist.valid
+    printed = dict(zip(found.shortlist.point[valid].tolist(), (-found.scores.cost[valid]).tolist(), strict=True))
+    assert [round(printed[point], 3) for point in range(6)] == [0.322, 0.339, 0.457, 0.481, 0.322, 0.323]
 
 
 # --- step 4: split
@@ -620,6 +626,16 @@ def test_the_smallest_first_rule_cannot_see_the_order_of_equal_areas() -> None:
     given: dict[str, Any] = {"cls": [[-6.0, 6.0]], "predicted": [[0.0, 0.0, 8.0, 8.0]]}
     assert two_objects(APS(conflict="area_first"), [box, other], **given)[0] == [0]
     assert two_objects(APS(conflict="min_cost"), [box, other], **given)[0] == [1]
+
+
+def test_without_both_steps_objects_may_stay_without_although_points_are_left() -> None:
+    """Named in the docs: FCOS's rule has no fallback. The middle of this box lies far from its four points."""
+    points = make_points([(8, 8)], (8,))
+    target = make_target([[0.0, 0.0, 64.0, 7.0]], (64, 64))
+    prediction = Prediction(torch.zeros(1, 64, 1), torch.zeros(1, 64, 4), torch.zeros(1, 64))
+    assert APS()(points, prediction, [target]).positive.any()
+    neither = APS(scale=False, spatial=False, sampling_radius=0.1)(points, prediction, [target])
+    assert not neither.positive.any()
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,18 @@ def test_the_checkpoint_does_not_hold_the_normalization() -> None:
 def test_options_out_of_range_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         small(**changes)
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({}, 0.0),
+        ({"box_bias": 2.0}, 2.0),
+        ({"box_form": "exp"}, 1.0),
+        ({"box_form": "exp", "box_bias": 99.0}, 2980.958),
+    ],
+)
+def test_distances_of_an_empty_map(options: dict[str, Any], first: float) -> None:
+    """ReLU(0), ReLU(2), exp(0), and exp(8), beyond which it does not grow."""
+    output = Head(32, 3, 1, groups=8, **options)([torch.zeros(1, 32, 2, 2)])[0]
+    assert output.distances.flatten().tolist() == pytest.approx([first] * 16)

@@ -207,14 +207,6 @@ def test_bfloat16_does_not_reach_the_coordinates(backend: Any) -> None:
 # --- options
 
 
-def test_distances_begin_with_the_box_bias() -> None:
-    output = head(None, box_bias=2.0)([torch.zeros(1, 32, 2, 2), torch.zeros(1, 32, 1, 1)])[0]
-    assert output.distances.flatten().tolist() == [2.0] * 16
-    assert (
-        head(None)([torch.zeros(1, 32, 2, 2), torch.zeros(1, 32, 1, 1)])[0].distances.flatten().tolist() == [0.0] * 16
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -32,8 +32,9 @@ class ModelConfig:
         depth: 3×3 convolutions in each tower.
         groups: of the towers' GroupNorm.
         quality_on: the tower that the quality branch reads.
-        box_bias: distances in strides that the box branch begins with. Where predictions choose the labels, boxes of
-            some size let an object's first choice of levels follow its size.
+        box_form: distances in strides are `ReLU(scale · x)`, or `exp(scale · x)` as in FCOS's first version.
+        box_bias: what `x` begins with; with `relu` the first distances in strides. Where predictions choose the
+            labels, boxes of some size let an object's first choice of levels follow its size.
         rfa: where the towers get a receptive field of their own; nowhere by default.
     """
 
@@ -46,6 +47,7 @@ class ModelConfig:
     depth: int = 4
     groups: int = 32
     quality_on: Literal["box", "class"] = "box"
+    box_form: Literal["relu", "exp"] = "relu"
     box_bias: float = 0.0
     rfa: RFAConfig = field(default_factory=RFAConfig)
 
@@ -97,6 +99,7 @@ class Detector(nn.Module):
             depth=config.depth,
             groups=config.groups,
             quality_on=config.quality_on,
+            box_form=config.box_form,
             box_bias=config.box_bias,
             rfa=config.rfa,
         )

@@ -41,7 +41,7 @@ def tower(channels: int, depth: int, groups: int, rfa: RFAConfig, position: int)
 
 
 class Head(nn.Module):
-    """FCOS's head with its improvements (Tian et al. 2022): GroupNorm, distances as `ReLU(scale · x)` in strides.
+    """FCOS's head with its improvements (Tian et al. 2022).
 
     Args:
         channels: of the pyramid and of both towers.
@@ -51,7 +51,8 @@ class Head(nn.Module):
         groups: of GroupNorm.
         quality_on: the tower that the quality branch reads.
         prior: class probability that the head begins with (Lin et al. 2017, section 4.1).
-        box_bias: distances in strides that the box branch begins with.
+        box_bias: that the layer of the distances begins with.
+        box_form: distances in strides are `ReLU(scale · x)`, or `exp(scale · x)` as in FCOS's first version.
         rfa: where the towers get a receptive field of their own; nowhere if None.
     """
 
@@ -66,10 +67,12 @@ class Head(nn.Module):
         quality_on: Literal["box", "class"] = "box",
         prior: float = 0.01,
         box_bias: float = 0.0,
+        box_form: Literal["relu", "exp"] = "relu",
         rfa: RFAConfig | None = None,
     ) -> None:
         super().__init__()
         self.quality_on = quality_on
+        self.box_form = box_form
         rfa = rfa or RFAConfig()
         self.class_tower = tower(channels, depth, groups, rfa, rfa.class_position)
         self.box_tower = tower(channels, depth, groups, rfa, rfa.box_position)
@@ -95,8 +98,12 @@ class Head(nn.Module):
             outputs.append(
                 LevelOutput(
                     logits=self.class_logits(class_features),
-                    distances=relu(scale * self.box_distances(box_features)),
+                    distances=self._positive(scale * self.box_distances(box_features)),
                     quality=self.box_quality(quality_features).squeeze(1),
                 )
             )
         return outputs
+
+    def _positive(self, values: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B 4 h w"]:
+        # e^8, some three thousand strides, is beyond any picture and far below infinity.
+        return relu(values) if self.box_form == "relu" else values.clamp(max=8).exp()
