@@ -3,13 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu lint format clean
+.PHONY: help demo test test-full test-gpu bench-gpu study-gpu lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
 	@echo "make test       install, check style, types and import floors, run the tests"
 	@echo "make test-full  the tests with their long forms"
 	@echo "make test-gpu   the tests that need a CUDA device"
+	@echo "make bench-gpu  step times and memory on a CUDA device"
+	@echo "make study-gpu  as much of the result plans as fits into 9 minutes of a CUDA device (needs MMMC_DATA)"
 	@echo "make clean      remove .venv and demo/"
 
 # The first Python that is new enough; its venv is made once and installed into again when pyproject.toml changes.
@@ -42,7 +44,12 @@ demo: $(VENV)/.demo
 	@rm -rf demo/run
 	$(BIN)/mmmc data make demo/data
 	$(BIN)/mmmc train demo/data --recipe demo --out demo/run
-	@echo "Look at demo/run/pictures: predictions.png, labels.png, losses.png, curves.png, objects.png"
+	@for figure in 1 2 3 offsets; do $(BIN)/mmmc show demo/run --figure $$figure --out demo/run/pictures > /dev/null; done
+	@$(BIN)/mmmc show demo/run --table assign
+	@echo "FCOS and MMMC with the same number of iterations, as recorded (mmmc study run studies/demo.yaml):"
+	@$(BIN)/mmmc study table results/demo.jsonl
+	@echo "Look at demo/run/pictures: predictions.png, labels.png, losses.png, curves.png, objects.png, and the figures 1 to 3"
+	@echo "of the paper for the largest object of a picture; mmmc show demo/run PICTURE --figure 1 --object 0 draws others."
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks
@@ -62,6 +69,15 @@ test-full: lint
 
 test-gpu: $(VENV)/.dev
 	$(BIN)/pytest -m gpu
+
+# What only a GPU can tell: tests, step times, and the plans of the results as far as they fit into 9 minutes.
+bench-gpu: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.step_cost --recipe fcos_r50_1x --pictures 4 --size 800x1344 --classes 80 \
+	  --out benchmarks/results/step_cost_gpu.json
+	$(BIN)/python -m benchmarks.step_cost --recipe small --out benchmarks/results/step_cost_gpu_small.json
+
+study-gpu: $(VENV)/.dev
+	$(BIN)/mmmc study run studies/signs_val.yaml studies/bccd_val.yaml --jobs 5 --threads 2 --time 9m
 
 clean:
 	rm -rf $(VENV) demo

@@ -14,7 +14,7 @@ VERBS = {
     "predict": "find objects in pictures, folders, globs",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
-    "data": "make the embedded set",
+    "data": "make the embedded set, or a smaller copy of a set",
     "recipes": "list the recipes, or print one",
     "study": "collect records of runs, and make tables of them",
 }

@@ -6,21 +6,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmmc.cli.arguments import parse, verb_parser
+from mmmc.data.shrink import shrink
 from mmmc.data.synthetic import make_synthetic
+from mmmc.data.transforms import Resize
 from mmmc.errors import InputError, did_you_mean
 
-ACTIONS = ("make",)
+ACTIONS = ("make", "shrink")
 
 
 def run(arguments: Sequence[str]) -> None:
+    """Make the embedded set, or a smaller copy of a set."""
+    action = arguments[0] if arguments else ""
+    if action not in ACTIONS:
+        parser = verb_parser("data", "make FOLDER, the embedded set; or shrink DATA OUT, a copy with smaller pictures")
+        parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
+        raise InputError(f"There is no command 'data {action}'.{did_you_mean(action, ACTIONS)}")
+    {"make": make, "shrink": shrink_set}[action](arguments[1:])
+
+
+def make(arguments: Sequence[str]) -> None:
     """Make the embedded set."""
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in ACTIONS:
-        raise InputError(f"There is no command 'data {arguments[0]}'.{did_you_mean(arguments[0], ACTIONS)}")
     parser = verb_parser("data make", "Make the embedded set: synthetic scenes in COCO format, the same everywhere.")
     parser.add_argument("folder", type=str, metavar="FOLDER", help="where the set is written")
     parser.add_argument("--train", type=int, default=400, help="pictures to train on")
     parser.add_argument("--val", type=int, default=100, help="pictures to score")
     parser.add_argument("--seed", type=int, default=0, help="another seed is another set")
-    config = parse(parser, arguments[1:] if arguments and arguments[0] in ACTIONS else arguments)
+    config = parse(parser, arguments)
     folder = make_synthetic(Path(config.folder), train=config.train, val=config.val, seed=config.seed)
     print(f"{config.train} + {config.val} pictures: {folder}")
+
+
+def shrink_set(arguments: Sequence[str]) -> None:
+    """Copy a set with smaller pictures."""
+    parser = verb_parser("data shrink", "Copy a set with its pictures at the size of training, as JPEG.")
+    parser.add_argument("folder", type=str, metavar="DATA", help="a folder as `mmmc train` takes it")
+    parser.add_argument("out", type=str, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("--short", type=int, default=256, help="shorter side in pixels")
+    parser.add_argument("--long", type=int, default=320, help="longest longer side in pixels")
+    parser.add_argument("--quality", type=int, default=92, help="of the JPEG files, 1 to 95")
+    config = parse(parser, arguments)
+    if not 1 <= config.quality <= 95:
+        raise InputError(f"--quality is {config.quality}; allowed: 1 to 95.")
+    sets = shrink(config.folder, config.out, resize=Resize(config.short, config.long), quality=config.quality)
+    print(f"{' + '.join(str(len(pictures)) for pictures in sets)} pictures: {config.out}")

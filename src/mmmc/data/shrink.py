@@ -1,0 +1,61 @@
+"""A copy of a set with smaller pictures, to carry to another machine or to read faster."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from mmmc.data.coco import read_coco
+from mmmc.data.find import find_sets
+from mmmc.data.sets import CocoSet
+from mmmc.data.transforms import Resize
+from mmmc.errors import InputError
+from mmmc.files import write_atomically
+
+
+def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int = 92) -> list[CocoSet]:
+    """Write the sets of a folder again with every picture brought to a size, as JPEG, and boxes and areas to match.
+
+    Polygons and whatever else annotations hold is left out. Pictures that are smaller already are enlarged, as they
+    would be in training.
+
+    Args:
+        source: a folder as `mmmc train` takes it.
+        out: a folder that does not exist yet.
+        resize: size of the pictures.
+        quality: of the JPEG files.
+
+    Returns:
+        The sets that were read, training pictures first.
+
+    Raises:
+        InputError: the source cannot be used, or `out` exists.
+    """
+    out = Path(out)
+    if out.exists():
+        raise InputError(f"{out} exists already. Name a folder that does not.")
+    found = find_sets(source)
+    pairs = [(found.train_annotations, found.train_images), (found.val_annotations, found.val_images)]
+    sets = [read_coco(file, images) for file, images in pairs if file is not None and images is not None]
+    for pictures in sets:
+        content = pictures.to_coco()
+        scales: dict[int, tuple[float, float]] = {}
+        for index, image in enumerate(content["images"]):
+            name = f"{Path(image['file_name']).with_suffix('')}.jpg"
+            height, width = resize.size(image["height"], image["width"])
+            scales[image["id"]] = (width / image["width"], height / image["height"])
+            with Image.open(pictures.file(index)) as picture:
+                small = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+            write_atomically(out / "images" / name, partial(small.save, format="JPEG", quality=quality))
+            image.update(file_name=name, height=height, width=width)
+        for annotation in content["annotations"]:
+            across, down = scales[annotation["image_id"]]
+            x, y, width, height = annotation["bbox"]
+            annotation["bbox"] = [x * across, y * down, width * across, height * down]
+            annotation["area"] *= across * down
+        file = out / "annotations" / pictures.annotations.name
+        write_atomically(file, partial(Path.write_text, data=json.dumps(content), encoding="utf-8"))
+    return sets

@@ -1,0 +1,45 @@
+"""A smaller copy of a set is a set, with boxes to match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmmc.cli import main
+from mmmc.data.pictures import read_picture
+from mmmc.data.shrink import shrink
+from mmmc.data.transforms import Resize
+from mmmc.errors import InputError
+from mmmc.recipe import DataConfig
+from mmmc.training.sets import open_sets
+
+
+def test_pictures_and_boxes_shrink_together(tiny_set: Path, tmp_path: Path) -> None:
+    shrink(tiny_set, tmp_path / "small", resize=Resize(32, 48))
+    before, after = (open_sets(DataConfig(path=str(path))) for path in (tiny_set, tmp_path / "small"))
+    for large, small in zip(before, after, strict=True):
+        assert len(large) == len(small)
+        assert small.categories == large.categories
+        for index in range(len(large)):
+            height, width = small.size(index)
+            assert (height, width) == Resize(32, 48).size(*large.size(index))
+            assert read_picture(small.file(index)).shape == (3, height, width)
+            factors = np.array([width, height] * 2) / np.array([*large.size(index)[::-1]] * 2)
+            np.testing.assert_allclose(small.objects(index).boxes, large.objects(index).boxes * factors, rtol=1e-5)
+        np.testing.assert_array_equal(small.annotation_ids, large.annotation_ids)
+    # What is seen stays the same but for resampling.
+    picture, copy = (read_picture(each[0].file(0)).float().mean(dim=(1, 2)) for each in (before, after))
+    assert (picture - copy).abs().max() < 3
+
+
+def test_a_folder_is_not_written_twice(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="exists already"):
+        shrink(tiny_set, tmp_path, resize=Resize(32, 48))
+    assert main(["data", "shrink", str(tiny_set), str(tmp_path / "a"), "--short", "32", "--long", "48"]) == 0
+    assert "pictures:" in capsys.readouterr().out
+    assert main(["data", "shrink", str(tiny_set), str(tmp_path / "b"), "--quality", "0"]) == 2
+    assert "--quality is 0; allowed: 1 to 95." in capsys.readouterr().err
+    assert main(["data", "shrnk"]) == 2
+    assert "Did you mean 'shrink'" in capsys.readouterr().err
