@@ -6,7 +6,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmmc.data.coco import read_coco
 from mmmc.data.find import find_sets
@@ -42,14 +42,19 @@ def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int 
     sets = [read_coco(file, images) for file, images in pairs if file is not None and images is not None]
     for pictures in sets:
         content = pictures.to_coco()
+        folder = out / "images" / pictures.annotations.stem.removeprefix("instances_")
         scales: dict[int, tuple[float, float]] = {}
         for index, image in enumerate(content["images"]):
-            name = f"{Path(image['file_name']).with_suffix('')}.jpg"
+            given = image["file_name"]
+            # The ending stays in the name of what was no JPEG: a.png and a.jpg are two pictures.
+            name = given if given.lower().endswith((".jpg", ".jpeg")) else f"{given}.jpg"
             height, width = resize.size(image["height"], image["width"])
             scales[image["id"]] = (width / image["width"], height / image["height"])
             with Image.open(pictures.file(index)) as picture:
-                small = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
-            write_atomically(out / "images" / name, partial(small.save, format="JPEG", quality=quality))
+                small = (
+                    ImageOps.exif_transpose(picture).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+                )
+            write_atomically(folder / name, partial(small.save, format="JPEG", quality=quality))
             image.update(file_name=name, height=height, width=width)
         for annotation in content["annotations"]:
             across, down = scales[annotation["image_id"]]
