@@ -11,7 +11,8 @@ help:
 	@echo "make test-full  the tests with their long forms"
 	@echo "make test-gpu   the tests that need a CUDA device"
 	@echo "make bench-gpu  step times and memory on a CUDA device"
-	@echo "make study-gpu  as much of the result plans as fits into 9 minutes of a CUDA device (needs MMMC_DATA)"
+	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
+	@echo "                SIGNS, a folder that mmmc data shrink made)"
 	@echo "make clean      remove .venv and demo/"
 
 # The first Python that is new enough; its venv is made once and installed into again when pyproject.toml changes.
@@ -77,7 +78,8 @@ bench-gpu: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.step_cost --recipe small --out benchmarks/results/step_cost_gpu_small.json
 
 study-gpu: $(VENV)/.dev
-	$(BIN)/mmmc study run studies/signs_val.yaml studies/bccd_val.yaml --jobs 5 --threads 2 --time 9m
+	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \
+	  --jobs 5 --threads 2 --time 9m
 
 clean:
 	rm -rf $(VENV) demo

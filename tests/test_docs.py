@@ -23,7 +23,21 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "accelerator", "results", "annotations"} | {
     *("threshold", "kinds", "weights", "device", "images", "records", "name", "quiet", "version", "help", "batch_size"),
-    *("figure", "object", "table", "size", "classes", "jobs", "threads", "against", "short", "long", "quality"),
+    *(
+        "figure",
+        "object",
+        "table",
+        "size",
+        "classes",
+        "jobs",
+        "threads",
+        "data",
+        "seeds",
+        "against",
+        "short",
+        "long",
+        "quality",
+    ),
 }
 
 

@@ -59,6 +59,13 @@ def test_a_plan_is_trained_once(tiny_set: Path, tmp_path: Path) -> None:
     assert said[-1].endswith("4 runs are recorded, 0 to do.")
 
 
+def test_another_folder_and_other_seeds(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", "$NOT_SET_ANYWHERE/x"), data=str(tiny_set), seeds=[7, 8])
+    assert [run.seed for run in plan.runs()] == [7, 7, 8, 8]
+    assert plan.set == tiny_set.name
+    assert {run.recipe.data.path for run in plan.runs()} == {str(tiny_set)}
+
+
 def test_a_run_that_fails_is_named_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
     plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
     said: list[str] = []

@@ -32,6 +32,8 @@ def run_plans(arguments: Sequence[str]) -> None:
         "study run", "Train every variant of a plan with every seed, several at a time; what is recorded is skipped."
     )
     parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files, done one after the other")
+    parser.add_argument("--data", type=str | None, default=None, help="another folder than the plan's")
+    parser.add_argument("--seeds", type=list[int], default=[], help="others than the plan's, as [0,1,2]")
     parser.add_argument("--out", type=str, default="runs/study", help="folder for the run folders")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--threads", type=int, default=1, help="threads of each run")
@@ -42,7 +44,7 @@ def run_plans(arguments: Sequence[str]) -> None:
             raise InputError(f"--{name} is {config[name]}; allowed: at least 1.")
     budget = seconds(config.time) if config.time else None
     began = time.perf_counter()
-    for plan in [read_plan(path) for path in config.plans]:
+    for plan in [read_plan(path, data=config.data, seeds=config.seeds) for path in config.plans]:
         left = None if budget is None else budget - (time.perf_counter() - began)
         if not train_plan(plan, config.out, jobs=config.jobs, threads=config.threads, time_budget=left, say=_say):
             raise InputError("A run of the plan failed; its log is named above. Run the plan again to try again.")

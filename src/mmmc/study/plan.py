@@ -72,11 +72,16 @@ class Plan:
         return [run for run in self.runs() if (run.name, self.set, run.seed, digest(run.recipe)) not in done]
 
 
-def read_plan(path: str | Path) -> Plan:
+def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int] = ()) -> Plan:
     """Read a plan.
 
     The file is a mapping: `data`, a folder (`$MMMC_DATA/bccd`); `recipe`; `seeds`; `records`, a file relative to the
     plan's; `common`, what all variants change in the recipe; and `variants`, by name what each changes besides.
+
+    Args:
+        path: the file.
+        data: another folder than the plan's; records name the set after it.
+        seeds: others than the plan's.
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, or a
@@ -97,9 +102,9 @@ def read_plan(path: str | Path) -> Plan:
     for key in KEYS:
         if key not in content and key != "common":
             raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
-    data = os.path.expandvars(content["data"])
+    data = data or os.path.expandvars(content["data"])
     if "$" in data:
-        raise InputError(f"{path}: data is {content['data']!r}, but this environment variable is not set.")
+        raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
     recipes = {
@@ -114,7 +119,7 @@ def read_plan(path: str | Path) -> Plan:
         set=Path(data).name + (" holdout" if holdout.pop() else ""),
         records=path.parent / content["records"],
         recipes=recipes,
-        seeds=tuple(content["seeds"]),
+        seeds=tuple(seeds or content["seeds"]),
     )
 
 
