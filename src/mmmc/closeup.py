@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmmc.assign import APS, FCOS, ignore_crowds
-from mmmc.assign.aps import Steps
+from mmmc.assign.aps_steps import Steps
 from mmmc.assign.pairs import class_losses
 from mmmc.boxes import area, paired_iou
 from mmmc.data.coco import CocoSet

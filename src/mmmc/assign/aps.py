@@ -10,119 +10,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmmc.assign.aps_steps import Candidates, Levels, Owners, Scores, Split, Steps
 from mmmc.assign.conflicts import object_states, owners, provide
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.mixture import fit_mixture
 from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
+from mmmc.assign.split import Rule, parted
 from mmmc.boxes import area, paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
-
-EQUAL = 1e-6
-"""Scores whose range is below this share of their mean size are equal: there is nothing to split."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Step 1: for each object the best points of each level (Eqs. 4 and 5), best first.
-
-    Attributes:
-        point: index of the point; arbitrary where `valid` is false.
-        cls: its class loss.
-        reg: its box loss.
-        valid: false where the object has fewer points on the level.
-    """
-
-    point: Int[Tensor, "B M L K"]
-    cls: Float[Tensor, "B M L K"]
-    reg: Float[Tensor, "B M L K"]
-    valid: Bool[Tensor, "B M L K"]
-
-    def spread(self, values: Tensor, points: int) -> Tensor:
-        """A value `B M L K` of each candidate as one of each pair, `B M P`; false or 0 for pairs that are none."""
-        # Entries that are not valid go to a column of their own, which is cut off.
-        index = self.point.where(self.valid, points).flatten(2)
-        dense = torch.zeros((*index.shape[:2], points + 1), dtype=values.dtype, device=values.device)
-        return dense.scatter(2, index, values.flatten(2))[..., :points]
-
-    def of(self, levels: Int[Tensor, "B M V"]) -> Candidates:
-        """Those of some levels."""
-        index = levels[..., None].expand(-1, -1, -1, self.point.shape[-1])
-        return Candidates(*(getattr(self, name).gather(2, index) for name in ("point", "cls", "reg", "valid")))
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Step 2: the levels that each object chooses (Eq. 6).
-
-    Attributes:
-        stat: what levels are compared by, least is best; infinite for a level without a candidate.
-        order: the best levels, best first; such without a candidate come last and hold none.
-        chosen: the same as a mask.
-    """
-
-    stat: Float[Tensor, "B M L"]
-    order: Int[Tensor, "B M V"]
-    chosen: Bool[Tensor, "B M L"]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Step 3: how well each candidate of the chosen levels serves both tasks.
-
-    Attributes:
-        fit: fitness `S_f` (Eq. 7), with the sign that makes small losses fit.
-        alignment: `S_m` (Eq. 8), 0.5 where both losses are equal and less the further they lie apart.
-        cost: what the split looks at, least is best: a score where high is good has its sign turned.
-    """
-
-    fit: Float[Tensor, "B M V K"]
-    alignment: Float[Tensor, "B M V K"]
-    cost: Float[Tensor, "B M V K"]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Step 4: which candidates answer for their object, before conflicts (Eq. 10).
-
-    Attributes:
-        positive: they do.
-        ignored: between the two components (rule `b`).
-    """
-
-    positive: Bool[Tensor, "B M V K"]
-    ignored: Bool[Tensor, "B M V K"]
-
-
-@dataclass(frozen=True)
-class Owners:
-    """Step 5: who got each point, and how each object came by its points.
-
-    Attributes:
-        gt: index of the object, or `NEGATIVE`.
-        state: an `ObjectState`.
-    """
-
-    gt: Int[Tensor, "B P"]
-    state: Int[Tensor, "B M"]
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Everything that APS saw and decided for a batch, step by step, to be printed and drawn."""
-
-    objects: Objects
-    losses: PairLosses
-    eligible: Bool[Tensor, "B M P"]
-    candidates: Candidates
-    levels: Levels
-    shortlist: Candidates
-    scores: Scores
-    split: Split
-    wanted: Bool[Tensor, "B M P"]
-    assignment: Assignment
 
 
 @dataclass(frozen=True)
@@ -192,7 +89,7 @@ class APS(Assigner):
     score: Literal["paper", "code", "sum", "fit_only", "align_only", "printed"] = "paper"
     softmax_over: Literal["object", "level"] = "object"
     score_scale: Literal["standard", "code"] = "standard"
-    rule: Literal["a", "b", "c", "mean", "topk"] = "a"
+    rule: Rule = "a"
     topk: int = 9
     class_loss: ClassLoss = "focal"
     iou_smooth: float = 0.0
@@ -372,32 +269,16 @@ class APS(Assigner):
         return Scores(fit, alignment, cost)
 
     def split(self, shortlist: Candidates, scores: Scores) -> Split:
-        """Step 4: positives by the mixture (Eq. 10). An object with a candidate has a positive.
-
-        One candidate is positive, and of equal ones all are. A component with a large variance can claim
-        candidates on the far side of the other component, or lose its own best to it; so no candidate beyond the
-        worse component's mean belongs to the better one, and what is no worse than a member is a member.
-        """
+        """Step 4: positives by the mixture (Eq. 10). An object with a candidate has a positive; see `parted`."""
         shape = shortlist.valid.shape
-        valid = shortlist.valid.flatten(2).flatten(0, 1)
-        cost = scores.cost.flatten(2).flatten(0, 1)
-        best = cost.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
-        worst = cost.masked_fill(~valid, -torch.inf).amax(dim=1, keepdim=True)
-        count = valid.sum(dim=1, keepdim=True)
-        mean = cost.masked_fill(~valid, 0).sum(dim=1, keepdim=True) / count
-        ignored = torch.zeros_like(valid)
-        match self.rule:
-            case "mean":
-                positive = cost <= mean
-            case "topk":
-                ascending = cost.masked_fill(~valid, torch.inf).sort(dim=1).values
-                positive = cost <= ascending[:, min(self.topk, cost.shape[1]) - 1, None]
-            case "a" | "b" | "c":
-                positive, ignored = self._by_mixture(cost, valid, mean)
-        size = cost.abs().masked_fill(~valid, 0).sum(dim=1, keepdim=True) / count
-        equal = worst - best < EQUAL * size
-        positive = (positive | equal | (cost == best)) & valid
-        return Split(positive.view(shape), (ignored & valid & ~positive).view(shape))
+        positive, ignored = parted(
+            scores.cost.flatten(2).flatten(0, 1),
+            shortlist.valid.flatten(2).flatten(0, 1),
+            self.rule,
+            standard=self.score_scale == "standard",
+            topk=self.topk,
+        )
+        return Split(positive.view(shape), ignored.view(shape))
 
     def wanted(
         self,
@@ -482,32 +363,6 @@ class APS(Assigner):
         shares = values.softmax(dim=3) if self.softmax_over == "level" else values.flatten(2).softmax(2).view_as(values)
         return shares.masked_fill(~valid, 0)
 
-    def _by_mixture(
-        self, cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], mean: Float[Tensor, "N 1"]
-    ) -> tuple[Bool[Tensor, "N Q"], Bool[Tensor, "N Q"]]:
-        """Positive and ignored entries by rules `a`, `b` and `c`."""
-        if self.score_scale == "standard":
-            spread = (cost - mean).masked_fill(~valid, 0).square().sum(dim=1, keepdim=True) / valid.sum(1, keepdim=True)
-            # Equal scores have no spread; they are not split anyway.
-            scaled, variance = (cost - mean) / spread.sqrt().clamp(min=torch.finfo(cost.dtype).tiny), 1.0
-        else:
-            scaled, variance = 10 * cost, 10.0
-        scaled = scaled.masked_fill(~valid, 0)
-        mixture = fit_mixture(scaled, valid, variance=variance)
-        better = mixture.means.argmin(dim=1, keepdim=True)
-        share = mixture.responsibilities().gather(2, better[..., None].expand(-1, cost.shape[1], -1)).squeeze(2)
-        worse_mean = mixture.means.amax(dim=1, keepdim=True)
-        member = valid & (share >= 0.5) & (scaled <= worse_mean)
-        member = valid & (scaled <= scaled.masked_fill(~member, -torch.inf).amax(dim=1, keepdim=True))
-        if self.rule == "a":
-            return member, torch.zeros_like(member)
-        likelihood = mixture.log_likelihood()
-        positive = member & (scaled <= _mode(scaled, likelihood, member))
-        if self.rule == "c":
-            return positive, torch.zeros_like(member)
-        others = valid & ~member
-        return positive, valid & (scaled < _mode(scaled, likelihood, others)) & ~positive
-
     def _claim(self, prediction: Prediction, objects: Objects, losses: PairLosses) -> Float[Tensor, "B M P"]:
         """What the objects that want a point are compared by; least wins."""
         match self.conflict:
@@ -531,12 +386,3 @@ class APS(Assigner):
         # A point that was given to an object as a fallback and is none of its candidates has no score: 1.
         own = dense.gather(1, gt.clamp(min=0)[:, None]).squeeze(1)
         return torch.where(own > 0, own, 1.0) * hard
-
-
-def _mode(
-    cost: Float[Tensor, "N Q"], likelihood: Float[Tensor, "N Q"], member: Bool[Tensor, "N Q"]
-) -> Float[Tensor, "N 1"]:
-    """Cost of the most likely member; of equally likely ones the best. Infinite where there is no member."""
-    likelihood = likelihood.masked_fill(~member, -torch.inf)
-    most = member & (likelihood == likelihood.amax(dim=1, keepdim=True))
-    return cost.masked_fill(~most, torch.inf).amin(dim=1, keepdim=True)
