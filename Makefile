@@ -43,8 +43,8 @@ endef
 
 demo: $(VENV)/.demo
 	@rm -rf demo/run
-	$(BIN)/mmmc data make demo/data
-	$(BIN)/mmmc train demo/data --recipe demo --out demo/run
+	$(BIN)/mmmc data make demo/embedded
+	$(BIN)/mmmc train demo/embedded --recipe demo --out demo/run
 	@for figure in 1 2 3 offsets; do $(BIN)/mmmc show demo/run --figure $$figure --out demo/run/pictures > /dev/null; done
 	@$(BIN)/mmmc show demo/run --table assign
 	@echo "FCOS and MMMC with the same number of iterations, as recorded (mmmc study run studies/demo.yaml):"
