@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from tiny_run import TINY
 
+from mmmc.assign import APS
 from mmmc.cli import main
 from mmmc.closeup import FIGURES, draw_closeup
 from mmmc.draw.closeup import CLASS, Candidates, Found, Scene, misalignment, receptive_fields, selection
@@ -59,6 +61,17 @@ def test_figures_of_a_run_without_aps_or_rfa(tiny_run: Path) -> None:
         draw_closeup(predictor, pictures, 0, "1", 99)
     with pytest.raises(InputError, match=r"There is no figure '4'"):
         draw_closeup(predictor, pictures, 0, "4")
+
+
+def test_figure_3_shows_the_rule_of_the_run(adapted_run: Path) -> None:
+    predictor = Predictor.load(adapted_run)
+    _, pictures = open_sets(predictor.recipe.data)
+    shown = []
+    for rule in (APS(candidates_per_level=1, num_levels=1), APS(rule="topk", topk=99, num_levels=9)):
+        predictor.recipe = replace(predictor.recipe, assigner=rule)
+        shown.append(texts(draw_closeup(predictor, pictures, 0, "3")))
+    assert "APS: 1 on P" in shown[0]
+    assert "APS: 1 on P" not in shown[1]
 
 
 def test_the_assign_table(adapted_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mmmc.assign import APS, FCOS, ignore_crowds
+from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
 from mmmc.assign.aps_steps import Steps
 from mmmc.assign.pairs import class_losses
 from mmmc.boxes import area, paired_iou
@@ -121,7 +121,10 @@ def _chosen(
     predictor: Predictor, scene: Scene, steps: Steps, batch: Batch, prediction: Prediction, number: int
 ) -> Figure:
     rule = predictor.recipe.assigner
-    rules = {type(rule).__name__: rule, "FCOS": FCOS(range_strides=4.0), "APS": APS()}
+    rules: dict[str, Assigner] = {type(rule).__name__: rule}
+    # Beside the run's own rule the other of the two, with its defaults.
+    rules.setdefault("FCOS", FCOS(range_strides=4.0))
+    rules.setdefault("APS", APS())
     chosen = {}
     for name, assigner in rules.items():
         assignment = assigner(scene.points, prediction, batch.targets)
