@@ -123,11 +123,32 @@ def class_losses(
         probability = logits.sigmoid()
         positive = alpha * (1 - probability) ** gamma * softplus(-logits)
         negative = (1 - alpha) * probability**gamma * softplus(logits)
-    index = labels[:, :, None].expand(-1, -1, logits.shape[1])
-    own = positive.mT.gather(1, index)
     if kind == "focal_gt_only":
-        return own
-    return own + negative.sum(dim=2)[:, None] - negative.mT.gather(1, index)
+        return of_labels(positive, labels)
+    return of_labels(positive - negative, labels) + negative.sum(dim=2)[:, None]
+
+
+def of_labels(values: Float[Tensor, "B P C"], labels: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
+    """What each point says of the class of each object."""
+    return values.mT.gather(1, labels[:, :, None].expand(-1, -1, values.shape[1]))
+
+
+def score_losses(
+    logits: Float[Tensor, "B P C"], quality: Float[Tensor, "B P"], labels: Int[Tensor, "B M"]
+) -> Float[Tensor, "B M P"]:
+    """Binary cross-entropy of the score sqrt(class probability · quality), summed over all classes (Ge et al. 2021).
+
+    A logarithm is at least -100, as in PyTorch's loss on probabilities; that loss itself refuses autocast.
+    """
+    log_score = -(softplus(-logits) + softplus(-quality)[..., None]) / 2
+    positive = -log_score.clamp(min=-100)
+    negative = -(-log_score.expm1()).log().clamp(min=-100)
+    return of_labels(positive - negative, labels) + negative.sum(dim=2)[:, None]
+
+
+def iou_losses(iou: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """-log IoU (Yu et al. 2016), of an IoU of at least 1e-8."""
+    return -iou.clamp(min=1e-8).log()
 
 
 def _smooth_iou(

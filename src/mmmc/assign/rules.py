@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmmc.boxes import paired_iou
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, ObjectState, Points, Prediction, Target
 
 
@@ -81,6 +82,38 @@ def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Te
     return owner.where(least.isfinite(), NEGATIVE)
 
 
+def least(values: Float[Tensor, "P M"], count: int | Int[Tensor, " M"], most: int) -> Bool[Tensor, "P M"]:
+    """The `count` least finite entries of each column; of equal ones the first.
+
+    Args:
+        values: what is compared; entries that are not finite are never taken.
+        count: how many of each column; all that there are, if there are fewer.
+        most: the largest count, known without asking the device.
+    """
+    most = min(most, len(values))
+    count = torch.as_tensor(count, device=values.device).expand(values.shape[1]).clamp(max=most)
+    finite = values.isfinite()
+    values = values.where(finite, torch.inf)
+    ascending = values.topk(most, dim=0, largest=False).values
+    last = ascending.gather(0, (count - 1).clamp(min=0)[None])
+    below, equal = values < last, values == last
+    room = count - below.sum(dim=0)
+    return (below | (equal & (equal.cumsum(dim=0) <= room))) & finite & (count > 0)
+
+
+def iou_with_objects(prediction: Prediction, boxes: Float[Tensor, "M 4"]) -> Float[Tensor, "P M"]:
+    """IoU of the box predicted at each point of one picture with each of its objects."""
+    predicted = prediction.boxes[0]
+    shape = (len(predicted), len(boxes), 4)
+    return paired_iou(predicted[:, None].expand(shape), boxes.expand(shape))
+
+
+def all_finite(prediction: Prediction, within: Bool[Tensor, " P"]) -> Bool[Tensor, ""]:
+    """Whether one picture's prediction is finite at all points that lie on it."""
+    finite = prediction.logits[0].isfinite().all(dim=1) & prediction.boxes[0].isfinite().all(dim=1)
+    return (finite & prediction.quality[0].isfinite() | ~within).all()
+
+
 def hard_labels(
     gt: Int[Tensor, " P"], candidate: Bool[Tensor, "P M"], in_box: Bool[Tensor, "P M"], dtype: torch.dtype
 ) -> ImageLabels:
@@ -96,7 +129,7 @@ def hard_labels(
     owned = gt.new_zeros(objects).index_add_(0, gt.clamp(min=0), (gt >= 0).long()) if objects else gt.new_zeros(0)
     state = torch.full_like(owned, ObjectState.NO_POINT)
     state = state.masked_fill(in_box.any(dim=0), ObjectState.NO_CANDIDATE)
-    state = state.masked_fill(candidate.any(dim=0), ObjectState.NONE_LEFT)
+    state = state.masked_fill((candidate & in_box).any(dim=0), ObjectState.NONE_LEFT)
     state = state.masked_fill(owned > 0, ObjectState.CHOSEN)
     return ImageLabels(
         gt=gt,

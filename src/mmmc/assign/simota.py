@@ -1,0 +1,79 @@
+"""SimOTA: as many points as the predicted boxes deserve, those of least cost (Ge et al. 2021, YOLOX)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mmmc.assign.dynamic_k import cheapest, dynamic_k
+from mmmc.assign.fcos import FCOS
+from mmmc.assign.pairs import class_losses, iou_losses, score_losses
+from mmmc.assign.protocol import Assigner
+from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, lowest, per_image
+from mmmc.errors import InputError
+from mmmc.structures import Assignment, Points, Prediction, Target
+
+
+@dataclass(frozen=True)
+class SimOTA(Assigner):
+    """The `k` cheapest points of each object, `k` from the IoUs of the boxes predicted for it.
+
+    The cost of a pair is the binary cross-entropy of the score summed over the classes plus `box_cost` times
+    -log IoU. `k` is the sum of the `topk` best IoUs, rounded down, at least 1. A point that several objects take
+    goes to the one of lowest cost; an object that loses all its points so stays without.
+
+    Args:
+        region: which points an object may take. `square`, as YOLOX: those in the square of `radius` strides round
+            its centre, also beyond its box. `box_and_square`, as mmdetection: those in box and square; where they
+            are too few, those in either.
+        radius: half side of the square, in strides; YOLOX has 1.5, mmdetection 2.5.
+        score: `product`: the score is sqrt(class probability · quality), as in inference; `cls`: the class alone.
+        box_cost: factor on -log IoU.
+        topk: how many IoUs make up `k`.
+    """
+
+    region: Literal["square", "box_and_square"] = "square"
+    radius: float = 1.5
+    score: Literal["product", "cls"] = "product"
+    box_cost: float = 3.0
+    topk: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise InputError(f"assigner SimOTA: radius is {self.radius}; allowed: a number above 0.")
+        if not self.box_cost >= 0:
+            raise InputError(f"assigner SimOTA: box_cost is {self.box_cost}; allowed: 0 or more.")
+        if not self.topk >= 1:
+            raise InputError(f"assigner SimOTA: topk is {self.topk}; allowed: 1 or more.")
+
+    def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
+        """Assign the points of a batch; see `Assigner`."""
+        return per_image(self.image, points, prediction, targets)
+
+    def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
+        """The rule for one picture."""
+        boxes = target.boxes.to(prediction.boxes.dtype)
+        xy, within = points.xy.to(boxes.dtype), points.within(target.size)
+        in_box = inside(xy, boxes) & within[:, None]
+        in_square = FCOS(None, self.radius).near_center(points, xy, boxes) & within[:, None]
+        first, second = (in_square, in_square) if self.region == "square" else (in_box & in_square, in_box | in_square)
+        iou = iou_with_objects(prediction, boxes)
+        # A point may be a candidate of any object, but only what an object may take counts for its k.
+        count = dynamic_k(iou, second, self.topk)
+        cost = self.cost(prediction, target, iou)
+        chosen = cheapest(cost, first, second, count, self.topk)
+        labels = hard_labels(lowest(cost, chosen), chosen, in_box, boxes.dtype)
+        return labels._replace(finite=all_finite(prediction, within))
+
+    def cost(self, prediction: Prediction, target: Target, iou: Float[Tensor, "P M"]) -> Float[Tensor, "P M"]:
+        """Cost of each pair."""
+        labels = target.labels[None]
+        if self.score == "product":
+            cls = score_losses(prediction.logits, prediction.quality, labels)
+        else:
+            cls = class_losses(prediction.logits, labels, "bce")
+        return cls[0].mT + self.box_cost * iou_losses(iou)
