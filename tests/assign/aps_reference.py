@@ -35,16 +35,16 @@ def giou_loss(a: Sequence[float], b: Sequence[float], stride: float, smooth: flo
     return 1 - (inter + smooth) / (union + smooth) + (hull - union) / hull
 
 
-def positives(cost: np.ndarray, rule: str, standard: bool) -> np.ndarray:
+def positives(cost: np.ndarray, rule: str, scale: str) -> np.ndarray:
     """Which of an object's candidates are positive."""
     if len(cost) == 1 or cost.max() - cost.min() < 1e-6 * np.abs(cost).mean():
         return np.ones(len(cost), dtype=bool)
-    x = (cost - cost.mean()) / cost.std() if standard else 10 * cost
+    x = {"standard": lambda: (cost - cost.mean()) / cost.std(), "code": lambda: 10 * cost, "raw": lambda: cost}[scale]()
     mixture = GaussianMixture(
         2,
         weights_init=[0.5, 0.5],
         means_init=[[x.min()], [x.max()]],
-        precisions_init=np.full((2, 1, 1), 1.0 if standard else 0.1),
+        precisions_init=np.full((2, 1, 1), 0.1 if scale == "code" else 1.0),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -95,7 +95,7 @@ def assign(
                 value = -np.sqrt(fit / (1 + np.exp(np.abs(lc - lr))))
             else:
                 value = np.sqrt((lc + lr) / (1 + np.exp(-np.abs(lc - lr))))
-            chosen = positives(value, rule.rule, rule.score_scale == "standard") if shortlist else []
+            chosen = positives(value, rule.rule, rule.score_scale) if shortlist else []
             costs.append(cost)
             shortlists.append(shortlist)
             wants.append([p for p, yes in zip(shortlist, chosen, strict=True) if yes])

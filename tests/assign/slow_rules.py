@@ -1,4 +1,4 @@
-"""Six assigners written again, slowly: loops over objects and points in plain numbers, from the rules as published.
+"""Seven assigners written again, slowly: loops over objects and points in plain numbers, from the rules as published.
 
 They share no line with the package. Each takes one picture as lists and returns the object of each point, with -1 for
 none and -2 for an ignored one.
@@ -12,8 +12,10 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from mmmc.assign import ATSS, OTA, TAL, DynamicSoftLabel, MaxIoU, SimOTA
+from mmmc.assign import ATSS, OTA, PAA, TAL, DynamicSoftLabel, MaxIoU, SimOTA
 from mmmc.structures import Points, Prediction, Target
+
+from .aps_reference import giou_loss, positives
 
 NONE = -1
 IGNORED = -2
@@ -205,3 +207,33 @@ def ota(rule: OTA, picture: Picture) -> list[int]:
         if givers:
             gt[p] = min(givers, key=lambda m: cost[m, i])
     return gt
+
+
+def paa(rule: PAA, picture: Picture) -> list[int]:
+    """For rules `a` and `c`."""
+    number = range(len(picture.boxes))
+
+    def overlap(p: int, m: int) -> float:
+        return picture.square_iou(p, m, rule.square_strides)
+
+    def cost(p: int, m: int) -> float:
+        return focal(picture.probability[p], picture.labels[m]) + giou_loss(
+            picture.predicted[p], picture.boxes[m], 1, 0
+        )
+
+    holds = {m: [p for p in picture.seen if picture.inside(p, m)] for m in number}
+    wanted = {}
+    for m in number:
+        match = holds[m]
+        if rule.prematch == "squares":
+            best = max((overlap(p, m) for p in match), default=0)
+            mine = [
+                p for p in match if max((n for n in number if p in holds[n]), key=lambda n, p=p: overlap(p, n)) == m
+            ]
+            match = [p for p in mine if overlap(p, m) >= rule.least_iou or overlap(p, m) == best]
+        near: list[int] = []
+        for level in sorted(set(picture.level)):
+            near += sorted((p for p in match if picture.level[p] == level), key=lambda p, m=m: cost(p, m))[: rule.topk]
+        kept = positives(np.array([cost(p, m) for p in near]), rule.rule, "raw") if near else []
+        wanted[m] = [p for p, good in zip(near, kept, strict=True) if good]
+    return picture.settle(wanted, cost)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmmc.assign import APS, FCOS
-from mmmc.assign.aps_steps import Candidates, Split, Steps
+from mmmc.assign.aps_steps import Split, Steps
+from mmmc.assign.candidates import Candidates
 from mmmc.errors import InputError
 from mmmc.points import make_points
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Points, Prediction

@@ -1,4 +1,4 @@
-"""ATSS, max-IoU, SimOTA, RTMDet's, TAL and OTA: the promises, numbers worked by hand, and the rules written again."""
+"""Seven assigners of others: the promises, numbers worked by hand, and the rules written again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from mmmc.assign import ATSS, FCOS, OTA, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA
+from mmmc.assign import ATSS, FCOS, OTA, PAA, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA
 from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.ota import sinkhorn
 from mmmc.assign.pairs import score_losses
@@ -33,6 +33,9 @@ CASES: list[tuple[Assigner, Callable[..., list[int]]]] = [
     (DynamicSoftLabel(box_cost=1.0, center_radius=1.0, topk=5), slow_rules.dynamic_soft_label),
     (TAL(), slow_rules.tal),
     (TAL(topk=5, alpha=0.5, beta=2.0, target="hard"), slow_rules.tal),
+    (PAA(), slow_rules.paa),
+    (PAA(rule="a", prematch="inside"), slow_rules.paa),
+    (PAA(least_iou=0.3, square_strides=4.0, topk=3), slow_rules.paa),
     (OTA(), slow_rules.ota),
     (OTA(radius=1.5, box_cost=3.0, topk=5, epsilon=0.3, iterations=20), slow_rules.ota),
 ]
@@ -86,6 +89,9 @@ def test_equals_the_slow_rule_on_300_scenes(rule: Assigner, slow: Callable[..., 
         (lambda: TAL(topk=0), "topk is 0"),
         (lambda: TAL(alpha=-1), "alpha is -1"),
         (lambda: TAL(beta=math.nan), "beta is nan"),
+        (lambda: PAA(least_iou=2), "least_iou is 2; allowed: 0 to 1"),
+        (lambda: PAA(square_strides=0), "square_strides is 0"),
+        (lambda: PAA(topk=0), "topk is 0"),
         (lambda: OTA(epsilon=0), "epsilon is 0"),
         (lambda: OTA(radius=0), "radius is 0"),
         (lambda: OTA(box_cost=-1), "box_cost is -1"),
@@ -205,6 +211,40 @@ def test_simota_takes_points_beyond_the_box_where_the_square_reaches() -> None:
     strict = SimOTA(region="box_and_square", box_cost=0.0)(POINTS, prediction(boxes), [target])
     # k is 2: point 5 is in box and square, the second choice is the first of equal cost.
     assert (strict.gt[0] == 0).nonzero().flatten().tolist() == [0, 5]
+
+
+def test_paa_by_hand() -> None:
+    """Box 0 0 16 16, squares of 2 strides: 0.391304 at points 0, 1, 4, 5, 0.25 at point 16 (see ATSS).
+
+    All classes cost the same, so 1 - GIoU decides: 0 at points 0, 4 and 16, 0.2 at point 1, 0.9 at point 5. The fit
+    ends with means 0.05 (the four: 0.2 / 4) and 0.9. Rule a takes the four. 0 is nearer to 0.05 than 0.2 is, so the
+    likeliest member is at 0, which leaves three (rule c); point 1 lies between it and 0.9, ignored by rule b.
+    """
+    boxes = {0: [0, 0, 16, 16], 1: [0, 0, 16, 12.8], 4: [0, 0, 16, 16], 5: [0, 0, 16, 1.6], 16: [0, 0, 16, 16]}
+    target = make_target([[0, 0, 16, 16]], (32, 32))
+
+    def labels(**options: object) -> dict[int, list[int]]:
+        gt = PAA(square_strides=2.0, **options)(POINTS, prediction(boxes), [target]).gt[0]  # type: ignore[arg-type]
+        return {value: (gt == value).nonzero().flatten().tolist() for value in (0, IGNORED)}
+
+    assert labels(rule="a") == {0: [0, 1, 4, 16], IGNORED: []}
+    assert labels() == {0: [0, 4, 16], IGNORED: []}
+    assert labels(rule="b") == {0: [0, 4, 16], IGNORED: [1]}
+    # From an overlap of 0.3 on P4 drops out. None reaches 0.9: the object keeps its best, here four equal ones.
+    assert labels(least_iou=0.3)[0] == labels(least_iou=0.9)[0] == [0, 4]
+    # The best of each level alone: points 0 and 16, which are equal.
+    assert labels(topk=1)[0] == [0, 16]
+
+
+def test_paa_gives_a_point_to_the_square_that_overlaps_more() -> None:
+    """Two boxes hold point 5 at (12, 12): its square of 2 strides covers 4..20; the smaller box overlaps it more."""
+    target = make_target([[0, 0, 32, 32], [6, 6, 18, 18]], (32, 32))
+    said = prediction({p: [0.0, 0, 32, 32] for p in range(20)})
+    squares = PAA(square_strides=2.0)(POINTS, said, [target])
+    inside = PAA(prematch="inside", topk=16)(POINTS, said, [target])
+    assert squares.gt[0, 5] == 1
+    # With the loss as judge the larger box has it, since all predictions are that box.
+    assert inside.gt[0, 5] == 0
 
 
 def test_tal_by_hand() -> None:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.aps_steps import Candidates, Levels, Owners, Scores, Split, Steps
+from mmmc.assign.aps_steps import Levels, Owners, Scores, Split, Steps
+from mmmc.assign.candidates import Candidates, best_candidates, by_level
 from mmmc.assign.conflicts import object_states, owners, provide
 from mmmc.assign.fcos import FCOS
 from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, pair_losses
@@ -183,24 +184,7 @@ class APS(Assigner):
 
         Eq. 4 prints a maximum; "limited within K" makes it a minimum.
         """
-        total = losses.total.masked_fill(~allowed, torch.inf)
-        index, first = [], 0
-        for (height, width), part in zip(points.shapes, self._by_level(points, total), strict=True):
-            best = part.topk(min(self.candidates_per_level, part.shape[2]), largest=False).indices + first
-            # A level with fewer points than K repeats its last; the repetition is not valid.
-            ranks = torch.arange(self.candidates_per_level, device=best.device).clamp(max=best.shape[2] - 1)
-            index.append(best[..., ranks])
-            first += height * width
-        point = torch.stack(index, dim=2)
-        flat = point.flatten(2)
-        repeated = torch.zeros_like(point, dtype=torch.bool)
-        repeated[..., 1:] = point[..., 1:] == point[..., :-1]
-        return Candidates(
-            point=point,
-            cls=losses.cls.gather(2, flat).view_as(point),
-            reg=losses.reg.gather(2, flat).view_as(point),
-            valid=allowed.gather(2, flat).view_as(point) & ~repeated,
-        )
+        return best_candidates(points, losses, allowed, self.candidates_per_level)
 
     def levels(
         self,
@@ -234,7 +218,7 @@ class APS(Assigner):
             return values.masked_fill(~candidates.valid, 0).sum(dim=3) / candidates.valid.sum(dim=3)
         values = self._standard(losses.cls, losses.reg).masked_fill(~eligible, torch.inf)
         stats = []
-        for part in self._by_level(points, values):
+        for part in by_level(points, values):
             ascending = part.sort(dim=2).values
             # The first ⌈share · n⌉ of the n points.
             count = (self.level_share * part.isfinite().sum(dim=2, keepdim=True)).ceil().long()
@@ -275,7 +259,7 @@ class APS(Assigner):
             scores.cost.flatten(2).flatten(0, 1),
             shortlist.valid.flatten(2).flatten(0, 1),
             self.rule,
-            standard=self.score_scale == "standard",
+            scale="standard" if self.score_scale == "standard" else "tenfold",
             topk=self.topk,
         )
         return Split(positive.view(shape), ignored.view(shape))
@@ -343,9 +327,6 @@ class APS(Assigner):
             finite=~torch.stack(list(bad.values())).any(dim=0).any(dim=1),
             not_finite={name: objects.per_picture(values) for name, values in bad.items()},
         )
-
-    def _by_level(self, points: Points, values: Float[Tensor, "B M P"]) -> Sequence[Tensor]:
-        return values.split([height * width for height, width in points.shapes], dim=2)
 
     def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
         return {"cls": cls, "reg": reg, "sum": cls + reg}[self.scale_standard]

@@ -4,41 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmmc.assign.candidates import Candidates
 from mmmc.assign.pairs import Objects, PairLosses
 from mmmc.structures import Assignment
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Step 1: for each object the best points of each level (Eqs. 4 and 5), best first.
-
-    Attributes:
-        point: index of the point; arbitrary where `valid` is false.
-        cls: its class loss.
-        reg: its box loss.
-        valid: false where the object has fewer points on the level.
-    """
-
-    point: Int[Tensor, "B M L K"]
-    cls: Float[Tensor, "B M L K"]
-    reg: Float[Tensor, "B M L K"]
-    valid: Bool[Tensor, "B M L K"]
-
-    def spread(self, values: Tensor, points: int) -> Tensor:
-        """A value `B M L K` of each candidate as one of each pair, `B M P`; false or 0 for pairs that are none."""
-        # Entries that are not valid go to a column of their own, which is cut off.
-        index = self.point.where(self.valid, points).flatten(2)
-        dense = torch.zeros((*index.shape[:2], points + 1), dtype=values.dtype, device=values.device)
-        return dense.scatter(2, index, values.flatten(2))[..., :points]
-
-    def of(self, levels: Int[Tensor, "B M V"]) -> Candidates:
-        """Those of some levels."""
-        index = levels[..., None].expand(-1, -1, -1, self.point.shape[-1])
-        return Candidates(*(getattr(self, name).gather(2, index) for name in ("point", "cls", "reg", "valid")))
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ from mmmc.assign.mixture import fit_mixture
 
 Rule = Literal["a", "b", "c", "mean", "topk"]
 
+CostScale = Literal["standard", "tenfold", "raw"]
+
 EQUAL = 1e-6
 """Costs whose range is below this share of their mean size are equal: there is nothing to part."""
 
 
 def parted(
-    cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], rule: Rule, *, standard: bool = True, topk: int = 9
+    cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], rule: Rule, *, scale: CostScale = "standard", topk: int = 9
 ) -> tuple[Bool[Tensor, "N Q"], Bool[Tensor, "N Q"]]:
     """Positive and ignored candidates of each row.
 
@@ -32,8 +34,9 @@ def parted(
         rule: `a`: what belongs to the better component. `c`: of these, what is no worse than the component's most
             likely member. `b`: as `c`, and what lies between the most likely members of both components is ignored.
             `mean`: what is no worse than the mean. `topk`: the `topk` best.
-        standard: bring the costs of each row to mean 0 and variance 1 and let the mixture begin with variances of 1;
-            otherwise multiply them by 10 and begin with 10, as the released code of MMMC does.
+        scale: `standard`: the costs of each row are brought to mean 0 and variance 1, and the mixture begins with
+            variances of 1; `tenfold`: they are multiplied by 10 and it begins with 10, as the released code of MMMC
+            does; `raw`: they stay as they are and it begins with 1, as PAA's.
         topk: for rule `topk`.
     """
     best = cost.masked_fill(~valid, torch.inf).amin(dim=1, keepdim=True)
@@ -48,8 +51,9 @@ def parted(
             ascending = cost.masked_fill(~valid, torch.inf).sort(dim=1).values
             positive = cost <= ascending[:, min(topk, cost.shape[1]) - 1, None]
         case "a" | "b" | "c":
-            scaled = _standardised(cost, valid, mean) if standard else 10 * cost
-            positive, ignored = _by_mixture(scaled.masked_fill(~valid, 0), valid, rule, 1.0 if standard else 10.0)
+            scaled = {"standard": _standardised(cost, valid, mean), "tenfold": 10 * cost, "raw": cost}[scale]
+            variance = 10.0 if scale == "tenfold" else 1.0
+            positive, ignored = _by_mixture(scaled.masked_fill(~valid, 0), valid, rule, variance)
     size = cost.abs().masked_fill(~valid, 0).sum(dim=1, keepdim=True) / count
     equal = worst - best < EQUAL * size
     positive = (positive | equal | (cost == best)) & valid
