@@ -16,6 +16,7 @@ VERBS = {
     "info": "count parameters and multiply-adds of a detector",
     "data": "make the embedded set, or a smaller copy of a set",
     "recipes": "list the recipes, or print one",
+    "assigners": "list the label assigners, or print the rule of one",
     "study": "collect records of runs, and make tables of them",
 }
 """Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""

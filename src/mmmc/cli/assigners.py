@@ -1,0 +1,58 @@
+"""`mmmc assigners`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import fields
+
+from rich.console import Console
+from rich.table import Table
+
+from mmmc import assign
+from mmmc.assign import Assigner
+from mmmc.cli.arguments import parse, verb_parser
+from mmmc.errors import InputError, did_you_mean
+
+
+def run(arguments: Sequence[str]) -> None:
+    """List the assigners, or print the rule and the options of one."""
+    parser = verb_parser("assigners", "List the label assigners that come with the package, or print one's rule.")
+    parser.add_argument("name", type=str, nargs="?", metavar="NAME", help="an assigner's class name")
+    config = parse(parser, arguments)
+    known = assigners()
+    if config.name is None:
+        Console().print(_table(known))
+        return
+    if config.name not in known:
+        raise InputError(f"There is no assigner {config.name!r}.{did_you_mean(config.name, known)}")
+    kind = known[config.name]
+    print(f"{_source(kind)}\n\n{inspect.getdoc(kind)}\n\nDefaults: {_options(kind)}")
+
+
+def assigners() -> dict[str, type[Assigner]]:
+    """Name to class of all assigners of the package."""
+    found = {name: getattr(assign, name) for name in assign.__all__}
+    return {
+        name: kind
+        for name, kind in sorted(found.items())
+        if inspect.isclass(kind) and issubclass(kind, Assigner) and kind is not Assigner
+    }
+
+
+def _table(known: dict[str, type[Assigner]]) -> Table:
+    table = Table(show_lines=True)
+    for column in ("assigner", "idea and source", "options and defaults"):
+        table.add_column(column)
+    for name, kind in known.items():
+        table.add_row(name, _source(kind), _options(kind))
+    return table
+
+
+def _source(kind: type[Assigner]) -> str:
+    """The sentence with the source, at the top of the assigner's file."""
+    return (inspect.getdoc(inspect.getmodule(kind)) or "").splitlines()[0]
+
+
+def _options(kind: type[Assigner]) -> str:
+    return ", ".join(f"{field.name}={field.default!r}" for field in fields(kind))  # type: ignore[arg-type]
