@@ -17,7 +17,19 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, S
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
+from mmmc.assign import (
+    APS,
+    ATSS,
+    FCOS,
+    OTA,
+    PAA,
+    TAL,
+    Assigner,
+    DynamicSoftLabel,
+    MaxIoU,
+    SimOTA,
+    ignore_crowds,
+)
 from mmmc.criterion import DenseCriterion
 from mmmc.losses import Losses
 from mmmc.model import Detector, ModelConfig, RFAConfig
@@ -31,6 +43,16 @@ CUDA = torch.device("cuda")
 ASSIGNERS = [
     FCOS(),
     FCOS(None, None),
+    ATSS(),
+    MaxIoU(),
+    PAA(),
+    PAA(rule="b", prematch="inside"),
+    SimOTA(),
+    SimOTA(region="box_and_square", score="cls"),
+    OTA(),
+    TAL(),
+    TAL(target="hard"),
+    DynamicSoftLabel(),
     APS(),
     APS(rule="b", score="code", score_scale="code", conflict="max_iou", iou_smooth=1.0, target="score"),
     APS(level_stat="fixed_fraction", class_loss="bce", tiny="nearest", rule="topk"),

@@ -91,7 +91,10 @@ def least(values: Float[Tensor, "P M"], count: int | Int[Tensor, " M"], most: in
         most: the largest count, known without asking the device.
     """
     most = min(most, len(values))
-    count = torch.as_tensor(count, device=values.device).expand(values.shape[1]).clamp(max=most)
+    if isinstance(count, int):
+        # Filled on the device: a copy from the host would wait for it.
+        count = torch.full((values.shape[1],), count, device=values.device)
+    count = count.clamp(max=most)
     finite = values.isfinite()
     values = values.where(finite, torch.inf)
     ascending = values.topk(most, dim=0, largest=False).values
