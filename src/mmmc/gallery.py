@@ -21,7 +21,7 @@ from mmmc.data.loading import eval_sample
 from mmmc.data.pictures import read_picture
 from mmmc.files import write_atomically
 from mmmc.predictor import Predictor
-from mmmc.structures import Batch, Points, Prediction, Target
+from mmmc.structures import Batch, Points, Prediction, Supervision, Target
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.sets import open_sets
@@ -131,7 +131,8 @@ def eval_batch(predictor: Predictor, pictures: CocoSet, index: int) -> Batch:
 @torch.no_grad()
 def predict_on_cpu(predictor: Predictor, batch: Batch) -> tuple[Points, Prediction]:
     """What the detector says of a batch, brought to the CPU to be drawn."""
-    points, prediction = predictor.detector(batch.images.to(predictor.device))
+    batch = batch.to(predictor.device)
+    points, prediction = predictor.detector(batch.images, Supervision(batch.targets, 1.0))
     cpu = torch.device("cpu")
     points = replace(points, xy=points.xy.to(cpu), stride=points.stride.to(cpu), level=points.level.to(cpu))
     return points, Prediction(

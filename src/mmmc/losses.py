@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -32,9 +32,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Losses:
-    """All terms of a batch by name."""
+    """All terms of a batch by name.
+
+    Attributes:
+        terms: what is added up and learned from.
+        watched: shares that are only reported.
+    """
 
     terms: Mapping[str, Term]
+    watched: Mapping[str, Term] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Term:
         return self.terms[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -18,17 +19,19 @@ from mmmc.structures import Detections, Points, Prediction, Target
 class Postprocess:
     """FCOS's inference.
 
-    Class probabilities above `threshold` are candidates; at most `per_level` of each level, the best by class
-    probability times quality, go on. The score is the square root of that product. Non-maximum suppression per
-    class at IoU `nms`; the best `detections` remain.
+    Class probabilities above `threshold` are candidates; at most `per_level` of each level, the best by score, go on.
+    Non-maximum suppression per class at IoU `nms`; the best `detections` remain.
 
     Args:
+        score: the square root of class probability times quality, or the class probability alone, for methods whose
+            class branch learns the quality as well.
         threshold: least class probability, before the quality comes in. COCO's AP wants a low one.
         per_level: candidates of each level.
         nms: IoU above which the lower-scored box of a class goes.
         detections: boxes of a picture.
     """
 
+    score: Literal["quality", "class"] = "quality"
     threshold: float = 0.05
     per_level: int = 1000
     nms: float = 0.6
@@ -52,7 +55,9 @@ class Postprocess:
         probability = prediction.logits[index].to(dtype).sigmoid()
         # What is predicted in the padding is no picture's business.
         probability = probability * points.within(target.size)[:, None]
-        score = (probability * prediction.quality[index].to(dtype).sigmoid()[:, None]).sqrt()
+        score = probability
+        if self.score == "quality":
+            score = (probability * prediction.quality[index].to(dtype).sigmoid()[:, None]).sqrt()
         boxes, scores, labels = [], [], []
         sizes = [height * width for height, width in points.shapes]
         for p, s, b in zip(

@@ -86,6 +86,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Supervision:
+    """What only training knows of a batch, for a part of the detector that only training has.
+
+    Attributes:
+        targets: the objects of each picture.
+        progress: how far the training has come, from 0 to 1.
+    """
+
+    targets: Sequence[Target]
+    progress: float = 0.0
+
+
+@dataclass(frozen=True)
 class Points:
     """Centres of all cells of all pyramid levels, at `(i + 0.5) · stride`, finest level first, row by row.
 
@@ -125,7 +138,7 @@ class Prediction:
         logits: class scores before the sigmoid.
         boxes: decoded boxes in pixels of the batch, at least float32, not clipped to the picture.
         quality: predicted quality of the box, before the sigmoid.
-        extra: further outputs by name, for a branch that one method adds.
+        extra: further outputs by name, for a branch that one method adds; the first axis of each is `B`.
     """
 
     logits: Float[Tensor, "B P C"]
@@ -161,6 +174,9 @@ class Assignment:
         finite: for each picture whether all values that the rule looked at were finite. A tensor, so that
             nothing inside a training step waits for it; `check` reads it outside the step.
         not_finite: by the term that a rule looks at, for each picture which objects met a value that is not finite.
+        pairs: for methods that weigh pairs instead of choosing one object for each point, the weight of each pair, 0
+            where there is none. `M` is the largest number of objects; each picture is filled up to it. The other
+            fields then hold the strongest pair of each point, so that such a method is drawn and compared like any.
     """
 
     gt: Int[Tensor, "B P"]
@@ -169,6 +185,7 @@ class Assignment:
     state: list[Int[Tensor, " _"]]
     finite: Bool[Tensor, " B"]
     not_finite: Mapping[str, list[Bool[Tensor, " _"]]] = field(default_factory=dict)
+    pairs: Float[Tensor, "B M P"] | None = None
 
     @property
     def positive(self) -> Bool[Tensor, "B P"]:

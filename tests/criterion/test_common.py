@@ -281,7 +281,7 @@ def test_loss_maps_add_up_to_the_sums() -> None:
     assignment = FCOS()(*where)
     maps = DenseCriterion().point_losses(*where, assignment)
     terms = DenseCriterion()(*where, assignment).terms
-    assert set(maps) == {*terms, "box weight"}
+    assert set(maps) == {*terms, "box weight", "class norm"}
     for name, term in terms.items():
         torch.testing.assert_close(maps[name].sum(), term.sum)
     assert [map.shape for map in where.points.split(maps["class"][0])] == list(where.points.shapes)

@@ -13,6 +13,7 @@ from mmmc.assign import APS, FCOS, Assigner
 from mmmc.criterion import DenseCriterion
 from mmmc.data.transforms import Augmentation, Resize
 from mmmc.errors import InputError
+from mmmc.parts import CenterPrior
 from mmmc.recipe import (
     DataConfig,
     OptimizerConfig,
@@ -232,7 +233,7 @@ def candidates(hint: Any, option: Any) -> list[Any]:
     if isinstance(option, str):
         return choices or [f"{option}_other"]
     if option is None:
-        return ["text", 3, 0.5, FCOS()]
+        return ["text", 3, 0.5, FCOS(), DenseCriterion(gamma=1.5), CenterPrior()]
     return [option * 2, 0.9 * option, 1, 0.5]
 
 

@@ -1,27 +1,21 @@
-"""Label assignment: which point answers for which object."""
+"""Label assignment: which point answers for which object.
 
-from mmmc.assign.aps import APS
-from mmmc.assign.atss import ATSS
-from mmmc.assign.dynamic_soft_label import DynamicSoftLabel
-from mmmc.assign.fcos import FCOS
-from mmmc.assign.max_iou import MaxIoU
-from mmmc.assign.ota import OTA
-from mmmc.assign.paa import PAA
+Every assigner that a file of this folder defines is a name of this package.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import ignore_crowds
-from mmmc.assign.simota import SimOTA
-from mmmc.assign.tal import TAL
+from mmmc.discover import classes_in
 
-__all__ = [
-    "APS",
-    "ATSS",
-    "FCOS",
-    "OTA",
-    "PAA",
-    "TAL",
-    "Assigner",
-    "DynamicSoftLabel",
-    "MaxIoU",
-    "SimOTA",
-    "ignore_crowds",
-]
+ASSIGNERS = classes_in(__name__, Assigner)  # type: ignore[type-abstract]
+"""Name to class of the assigners that come with the package."""
+
+__all__ = ["ASSIGNERS", "Assigner", "ignore_crowds", *ASSIGNERS]
+
+globals().update(ASSIGNERS)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

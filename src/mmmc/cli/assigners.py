@@ -9,8 +9,7 @@ from dataclasses import fields
 from rich.console import Console
 from rich.table import Table
 
-from mmmc import assign
-from mmmc.assign import Assigner
+from mmmc.assign import ASSIGNERS, Assigner
 from mmmc.cli.arguments import parse, verb_parser
 from mmmc.errors import InputError, did_you_mean
 
@@ -20,31 +19,20 @@ def run(arguments: Sequence[str]) -> None:
     parser = verb_parser("assigners", "List the label assigners that come with the package, or print one's rule.")
     parser.add_argument("name", type=str, nargs="?", metavar="NAME", help="an assigner's class name")
     config = parse(parser, arguments)
-    known = assigners()
     if config.name is None:
-        Console().print(_table(known))
+        Console().print(_table())
         return
-    if config.name not in known:
-        raise InputError(f"There is no assigner {config.name!r}.{did_you_mean(config.name, known)}")
-    kind = known[config.name]
+    if config.name not in ASSIGNERS:
+        raise InputError(f"There is no assigner {config.name!r}.{did_you_mean(config.name, ASSIGNERS)}")
+    kind = ASSIGNERS[config.name]
     print(f"{_source(kind)}\n\n{inspect.getdoc(kind)}\n\nDefaults: {_options(kind)}")
 
 
-def assigners() -> dict[str, type[Assigner]]:
-    """Name to class of all assigners of the package."""
-    found = {name: getattr(assign, name) for name in assign.__all__}
-    return {
-        name: kind
-        for name, kind in sorted(found.items())
-        if inspect.isclass(kind) and issubclass(kind, Assigner) and kind is not Assigner
-    }
-
-
-def _table(known: dict[str, type[Assigner]]) -> Table:
+def _table() -> Table:
     table = Table(show_lines=True)
     for column in ("assigner", "idea and source", "options and defaults"):
         table.add_column(column)
-    for name, kind in known.items():
+    for name, kind in ASSIGNERS.items():
         table.add_row(name, _source(kind), _options(kind))
     return table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -14,8 +14,9 @@ from mmmc.model.backbone import Backbone
 from mmmc.model.fpn import FPN, PYRAMID_STRIDES
 from mmmc.model.head import Head
 from mmmc.model.rfa import RFAConfig
+from mmmc.parts.protocol import Part
 from mmmc.points import make_points
-from mmmc.structures import Points, Prediction
+from mmmc.structures import Points, Prediction, Supervision
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,12 @@ class ModelConfig:
         box_form: distances in strides are `ReLU(scale · x)`, or `exp(scale · x)` as in FCOS's first version.
         box_bias: what `x` begins with; with `relu` the first distances in strides. Where predictions choose the
             labels, boxes of some size let an object's first choice of levels follow its size.
+        box_bins: with a number above 0, each distance is the mean of a distribution over 0, 1 … `box_bins` strides
+            (Li et al. 2020, GFL; 16); no box reaches further from its point. 0 predicts the distances themselves.
+        class_prior: class probability that the head begins with (Lin et al. 2017, section 4.1).
         rfa: where the towers get a receptive field of their own; nowhere by default.
+        part: what a method has besides its head while it trains; see `mmmc.parts`. It is trained, averaged and
+            saved with the detector, and plays no role in prediction.
     """
 
     backbone: str = "resnet50"
@@ -49,14 +55,19 @@ class ModelConfig:
     quality_on: Literal["box", "class"] = "box"
     box_form: Literal["relu", "exp"] = "relu"
     box_bias: float = 0.0
+    box_bins: int = 0
+    class_prior: float = 0.01
     rfa: RFAConfig = field(default_factory=RFAConfig)
+    part: Part | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("frozen_stages", 0), ("channels", 1), ("depth", 0), ("groups", 1)):
+        for name, least in (("frozen_stages", 0), ("channels", 1), ("depth", 0), ("groups", 1), ("box_bins", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"model.{name} is {getattr(self, name)}; allowed: at least {least}.")
         if not 0 <= self.box_bias < torch.inf:
             raise InputError(f"model.box_bias is {self.box_bias}; allowed: a finite number of at least 0.")
+        if not 0 < self.class_prior < 1:
+            raise InputError(f"model.class_prior is {self.class_prior}; allowed: a number between 0 and 1.")
         for name in ("class_position", "box_position"):
             if getattr(self.rfa, name) > self.depth:
                 raise InputError(
@@ -101,26 +112,43 @@ class Detector(nn.Module):
             quality_on=config.quality_on,
             box_form=config.box_form,
             box_bias=config.box_bias,
+            box_bins=config.box_bins,
+            prior=config.class_prior,
             rfa=config.rfa,
         )
+        self.part = None if config.part is None else config.part.build(config.channels, classes)
 
-    def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> tuple[Points, Prediction]:
+    def forward(
+        self, images: UInt8[Tensor, "B 3 H W"], supervision: Supervision | None = None
+    ) -> tuple[Points, Prediction]:
         """Predict at every point of every level.
 
         Args:
             images: 8-bit RGB, both sides divisible by 32.
+            supervision: what a part that only training has may see; without it that part is left out.
         """
-        outputs = self.head(self.fpn(self.backbone(images)))
+        maps = self.fpn(self.backbone(images))
+        part = None if supervision is None else self.part
+        if part is not None and supervision is not None:
+            maps = part.changed(maps, supervision)
+        outputs = self.head(maps)
         shapes = [(output.quality.shape[-2], output.quality.shape[-1]) for output in outputs]
         # bfloat16 cannot tell pixel 1020 from pixel 1024: coordinates stay in at least float32.
         dtype = torch.promote_types(self.head.scales.dtype, torch.float32)
         points = make_points(shapes, PYRAMID_STRIDES, device=images.device, dtype=dtype)
+        binned = [output.bins for output in outputs if output.bins is not None]
         ltrb = torch.cat([output.distances.flatten(2).mT for output in outputs], dim=1)
         prediction = Prediction(
             logits=torch.cat([output.logits.flatten(2).mT for output in outputs], dim=1),
             boxes=decode(points, ltrb.to(dtype)),
             quality=torch.cat([output.quality.flatten(1) for output in outputs], dim=1),
+            extra={"bins": torch.cat([bins.flatten(3).permute(0, 3, 1, 2) for bins in binned], dim=1)}
+            if binned
+            else {},
         )
+        if part is not None and supervision is not None:
+            own = part.extra(maps, points, prediction, supervision)
+            prediction = replace(prediction, extra={**prediction.extra, **own})
         return points, prediction
 
 

@@ -15,11 +15,12 @@ from mmmc.model.rfa import DeformableConv, Offsets, RFAConfig
 
 
 class LevelOutput(NamedTuple):
-    """Raw output of one level; distances `left top right bottom` in strides."""
+    """Raw output of one level; distances `left top right bottom` in strides, and their bins' logits, if it has bins."""
 
     logits: Float[Tensor, "B C h w"]
     distances: Float[Tensor, "B 4 h w"]
     quality: Float[Tensor, "B h w"]
+    bins: Float[Tensor, "B 4 K h w"] | None
 
 
 def tower(channels: int, depth: int, groups: int, rfa: RFAConfig, position: int) -> nn.Sequential:
@@ -53,6 +54,8 @@ class Head(nn.Module):
         prior: class probability that the head begins with (Lin et al. 2017, section 4.1).
         box_bias: that the layer of the distances begins with.
         box_form: distances in strides are `ReLU(scale · x)`, or `exp(scale · x)` as in FCOS's first version.
+        box_bins: largest distance in strides of a head that predicts a distribution over 0, 1 … `box_bins` for each
+            side (Li et al. 2020, GFL) and takes its mean; 0 for none. `box_bias` and `box_form` then mean nothing.
         rfa: where the towers get a receptive field of their own; nowhere if None.
     """
 
@@ -68,16 +71,18 @@ class Head(nn.Module):
         prior: float = 0.01,
         box_bias: float = 0.0,
         box_form: Literal["relu", "exp"] = "relu",
+        box_bins: int = 0,
         rfa: RFAConfig | None = None,
     ) -> None:
         super().__init__()
         self.quality_on = quality_on
         self.box_form = box_form
+        self.box_bins = box_bins
         rfa = rfa or RFAConfig()
         self.class_tower = tower(channels, depth, groups, rfa, rfa.class_position)
         self.box_tower = tower(channels, depth, groups, rfa, rfa.box_position)
         self.class_logits = nn.Conv2d(channels, classes, 3, padding=1)
-        self.box_distances = nn.Conv2d(channels, 4, 3, padding=1)
+        self.box_distances = nn.Conv2d(channels, 4 * (box_bins + 1) if box_bins else 4, 3, padding=1)
         self.box_quality = nn.Conv2d(channels, 1, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(levels))
         for module in self.modules():
@@ -85,7 +90,7 @@ class Head(nn.Module):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.class_logits.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
-        nn.init.constant_(self.box_distances.bias, box_bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.box_distances.bias, 0.0 if box_bins else box_bias)  # type: ignore[arg-type]
         for module in self.modules():
             if isinstance(module, DeformableConv):
                 module.reset_offsets()
@@ -95,11 +100,16 @@ class Head(nn.Module):
         for scale, features in zip(self.scales, maps, strict=True):
             class_features, box_features = self.class_tower(features), self.box_tower(features)
             quality_features = box_features if self.quality_on == "box" else class_features
+            bins, raw = None, scale * self.box_distances(box_features)
+            if self.box_bins:
+                # At least float32: the mean of many bins loses places in a lower precision.
+                bins = raw.to(torch.promote_types(raw.dtype, torch.float32)).unflatten(1, (4, -1))
             outputs.append(
                 LevelOutput(
                     logits=self.class_logits(class_features),
-                    distances=self._positive(scale * self.box_distances(box_features)),
+                    distances=self._positive(raw) if bins is None else mean_distance(bins),
                     quality=self.box_quality(quality_features).squeeze(1),
+                    bins=bins,
                 )
             )
         return outputs
@@ -107,3 +117,9 @@ class Head(nn.Module):
     def _positive(self, values: Float[Tensor, "B 4 h w"]) -> Float[Tensor, "B 4 h w"]:
         # e^8, some three thousand strides, is beyond any picture and far below infinity.
         return relu(values) if self.box_form == "relu" else values.clamp(max=8).exp()
+
+
+def mean_distance(bins: Float[Tensor, "B 4 K h w"]) -> Float[Tensor, "B 4 h w"]:
+    """Mean of the distribution over the distances 0, 1 … K - 1 that these logits describe."""
+    values = torch.arange(bins.shape[2], device=bins.device, dtype=bins.dtype)
+    return (bins.softmax(dim=2) * values[:, None, None]).sum(dim=2)

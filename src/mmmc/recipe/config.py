@@ -152,11 +152,13 @@ class WarmStart:
 
     Args:
         assigner: what assigns until then; `null` for no warm start.
+        criterion: the losses until then; `null` for those of the recipe.
         share: how long, as a share of the training.
         iterations: how long, in iterations; overrules `share`.
     """
 
     assigner: Assigner | None = None
+    criterion: Criterion | None = None
     share: float = 0.25
     iterations: int | None = None
 
@@ -204,12 +206,22 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     postprocess: Postprocess = field(default_factory=Postprocess)
 
+    def __post_init__(self) -> None:
+        self.criterion.require(self.assigner, self.model.part)
+        start = self.warm_start
+        if start.assigner is not None:
+            (start.criterion or self.criterion).require(start.assigner, self.model.part)
+
     def at(self, iteration: int, total: int) -> Recipe:
-        """The recipe with the assigner of this iteration, counted from 0, of `total`."""
+        """The recipe with the assigner and criterion of this iteration, counted from 0, of `total`."""
         start = self.warm_start
         if start.assigner is None or iteration >= start.until(total):
-            return self
-        return replace(self, assigner=start.assigner)
+            return replace(self, assigner=self.assigner.at(iteration / total))
+        return replace(
+            self,
+            assigner=start.assigner.at(iteration / total),
+            criterion=self.criterion if start.criterion is None else start.criterion,
+        )
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

@@ -18,9 +18,10 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from mmmc.assign import Assigner
 from mmmc.criterion import Criterion
 from mmmc.errors import InputError, did_you_mean
+from mmmc.parts import Part
 from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
 
-CLASSES = ("assigner", "criterion", "warm_start.assigner")
+CLASSES = ("assigner", "criterion", "warm_start.assigner", "warm_start.criterion", "model.part")
 """Options whose value is an object of a class that the recipe names."""
 
 UNCOUNTED = ("seed", "workers", "log_every", "diagnose", "loggers")
@@ -178,10 +179,10 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
 
 def _nearest_class(message: str) -> str:
     """Ending of a message about a class that cannot be used."""
-    wrong = re.search(r"key \"((?:warm_start\.)?assigner|criterion)\".*?(?:class_path '|Import path )([\w.]+)", message)
+    wrong = re.search(r"key \"(?:\w+\.)?(assigner|criterion|part)\".*?(?:class_path '|Import path )([\w.]+)", message)
     if wrong is None:
         return ""
-    kind = Criterion if wrong.group(1) == "criterion" else Assigner
+    kind = {"assigner": Assigner, "criterion": Criterion, "part": Part}[wrong.group(1)]
     known = [known.__name__ for known in kind.__subclasses__()]
     return did_you_mean(wrong.group(2).rpartition(".")[2], known)
 
@@ -194,7 +195,7 @@ def import_class(path: str) -> Any:
 
 def to_dict(value: Any) -> Any:
     """Nested plain values that `from_dict` reads back; a class that may be another carries its `class_path`."""
-    if isinstance(value, (Assigner, Criterion)):
+    if isinstance(value, (Assigner, Criterion, Part)):
         kind = type(value)
         options = {f.name: to_dict(getattr(value, f.name)) for f in fields(value)}  # type: ignore[arg-type]
         return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": options}

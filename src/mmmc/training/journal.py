@@ -110,13 +110,19 @@ class Journal:
             self.console.print(message, highlight=False, markup=False)
 
     def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
-        names = list(self._waiting[0].losses)
+        names, watched = list(self._waiting[0].losses), list(self._waiting[0].watched)
         values = torch.stack(
             [
-                torch.stack([*result.losses.values(), result.finite.double(), result.positives.double()])
+                torch.stack(
+                    [
+                        *(value.double() for value in (*result.losses.values(), *result.watched.values())),
+                        result.finite.double(),
+                        result.positives.double(),
+                    ]
+                )
                 for result in self._waiting
             ]
-        ).double()
+        )
         objects = values.new_tensor([[float(result.objects)] for result in self._waiting])
         # One reduction and one copy to the host for all steps of the line.
         mean = self.fabric.all_reduce(torch.cat([values, objects], dim=1), reduce_op="mean")
@@ -135,6 +141,7 @@ class Journal:
             "step": step,
             "loss": sum(terms[: len(names)]),
             **{f"loss/{name}": term for name, term in zip(names, terms, strict=False)},
+            **dict(zip(watched, terms[len(names) :], strict=False)),
             "lr": lr,
             "positives_per_object": positives / max(count, 1),
             "images_per_second": pictures * len(rows) / max(seconds, 1e-9),

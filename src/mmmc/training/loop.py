@@ -216,7 +216,7 @@ class _Run:
             parts = [batch.to(self.fabric.device) for batch in parts]
             self.optimizer.zero_grad()
             recipe = self.recipe.at(self.progress.step, self.total)
-            result = backward_step(self.fabric, self.model, parts, recipe)
+            result = backward_step(self.fabric, self.model, parts, recipe, self.progress.step / self.total)
             take_step(self.optimizer, self.detector.parameters(), self.recipe.optimizer.clip)
             if self.ema is not None:
                 self.ema.update(self.detector)

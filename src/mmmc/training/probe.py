@@ -15,7 +15,7 @@ from mmmc.data.loading import EvalLoader
 from mmmc.diagnosis import Diagnosis, recorded_sampling
 from mmmc.model import Detector
 from mmmc.recipe import Recipe
-from mmmc.structures import Batch
+from mmmc.structures import Batch, Supervision
 
 
 class Probe:
@@ -48,7 +48,7 @@ class Probe:
         for batch in self._loader:
             batch = batch.to(self.fabric.device)
             with self.fabric.autocast(), recorded_sampling(detector) as sampling:
-                points, prediction = detector(batch.images)
+                points, prediction = detector(batch.images, Supervision(batch.targets, 1.0))
             assignment = ignore_crowds(points, assigner(points, prediction, batch.targets), batch.targets)
             diagnosis.add(points, prediction, batch.targets, assignment, sampling)
         detector.train(training)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmmc.assign import ignore_crowds
-from mmmc.losses import Losses
+from mmmc.losses import Losses, Term
 from mmmc.recipe import Recipe
-from mmmc.structures import Assignment, Batch, Target
+from mmmc.structures import Assignment, Batch, Supervision, Target
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class StepResult:
 
     Attributes:
         losses: this process's share of each divided loss, times the number of processes: their mean is the loss.
+        watched: shares of this process that are only reported.
         positives: positive points of this process.
         objects: objects of this process.
         image_ids: its pictures.
@@ -30,6 +31,7 @@ class StepResult:
     """
 
     losses: dict[str, Tensor]
+    watched: dict[str, Tensor]
     positives: Tensor
     objects: int
     image_ids: list[int]
@@ -42,16 +44,20 @@ class StepResult:
         return torch.stack(flags).all().to(self.positives.dtype) if flags else torch.ones_like(self.positives)
 
 
-def training_losses(fabric: Fabric, model: nn.Module, batch: Batch, recipe: Recipe) -> tuple[Losses, Assignment]:
-    """Losses of a batch, and the assignment that they are of."""
+def training_losses(
+    fabric: Fabric, model: nn.Module, batch: Batch, recipe: Recipe, progress: float = 0.0
+) -> tuple[Losses, Assignment]:
+    """Losses of a batch, and the assignment that they are of, when this share of the training is done."""
     with fabric.autocast():
-        points, prediction = model(batch.images)
+        points, prediction = model(batch.images, Supervision(batch.targets, progress))
     assignment = recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
     return recipe.criterion(points, prediction, batch.targets, assignment), assignment
 
 
-def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], recipe: Recipe) -> StepResult:
+def backward_step(
+    fabric: Fabric, model: nn.Module, parts: Sequence[Batch], recipe: Recipe, progress: float = 0.0
+) -> StepResult:
     """Gradients of one optimiser step, exact however many processes and parts the batch is cut into.
 
     Each term is divided by its norm over all processes and parts. With several parts these norms are learned first,
@@ -60,27 +66,36 @@ def backward_step(fabric: Fabric, model: nn.Module, parts: Sequence[Batch], reci
     divisors: dict[str, Tensor] | None = None
     if len(parts) > 1:
         with torch.no_grad(), fixed_statistics(model):
-            first = [training_losses(fabric, model, batch, recipe)[0] for batch in parts]
+            first = [training_losses(fabric, model, batch, recipe, progress)[0] for batch in parts]
         divisors = step_divisors(fabric, first)
     shares: list[dict[str, Tensor]] = []
+    watched: list[Losses] = []
     assigned: list[tuple[Assignment, Sequence[Target]]] = []
     for index, batch in enumerate(parts):
         with gradients_kept_back(model, index < len(parts) - 1):
-            losses, assignment = training_losses(fabric, model, batch, recipe)
+            losses, assignment = training_losses(fabric, model, batch, recipe, progress)
             divisors = divisors or step_divisors(fabric, [losses])
             # Where the assigner met what is not finite no gradient may be either, in any process: `take_step` then
             # leaves the weights as they are. Points without an object have no box loss that would show it.
             sound = torch.where(assignment.finite.all(), 1.0, torch.nan)
             (losses.total(divisors) * sound).backward()
         shares.append({name: loss.detach() for name, loss in losses.divided(divisors).items()})
+        watched.append(losses)
         assigned.append((assignment, batch.targets))
     return StepResult(
         losses={name: torch.stack([share[name] for share in shares]).sum() for name in shares[0]},
+        watched={name: _share([losses.watched[name] for losses in watched]) for name in watched[0].watched},
         positives=torch.stack([assignment.positive.sum() for assignment, _ in assigned]).sum(),
         objects=sum(len(target.boxes) for batch in parts for target in batch.targets),
         image_ids=[target.image_id for batch in parts for target in batch.targets],
         assigned=assigned,
     )
+
+
+def _share(terms: Sequence[Term]) -> Tensor:
+    """One share of all parts of a step."""
+    total = torch.stack([term.sum.detach() for term in terms]).sum()
+    return total / torch.stack([term.norm.detach() for term in terms]).sum().clamp(min=terms[0].floor)
 
 
 def step_divisors(fabric: Fabric, parts: Sequence[Losses]) -> dict[str, Tensor]:
