@@ -193,7 +193,9 @@ class Assignment:
         return self.gt >= 0
 
     def counts(self) -> list[Int[Tensor, " _"]]:
-        """Positive points of each object, per picture."""
+        """Positive points of each object, per picture; of a method that weighs pairs, the points with a weight."""
+        if self.pairs is not None:
+            return [(row[: len(state)] > 0).sum(dim=1) for row, state in zip(self.pairs, self.state, strict=True)]
         return [
             torch.zeros(len(state), dtype=torch.long, device=gt.device).index_add_(0, gt.clamp(min=0), (gt >= 0).long())
             if len(state)

@@ -68,14 +68,28 @@ def provide(
 
 
 def object_states(
-    gt: Int[Tensor, "B P"], helped: Bool[Tensor, "B M"], in_box: Bool[Tensor, "B M P"], eligible: Bool[Tensor, "B M P"]
+    gt: Int[Tensor, "B P"],
+    helped: Bool[Tensor, "B M"],
+    in_box: Bool[Tensor, "B M P"],
+    eligible: Bool[Tensor, "B M P"],
+    *,
+    held: Bool[Tensor, "B M"] | None = None,
 ) -> Int[Tensor, "B M"]:
-    """How each object came by its points, or why it has none; values of `ObjectState`."""
+    """How each object came by its points, or why it has none; values of `ObjectState`.
+
+    Args:
+        gt: object of each point.
+        helped: objects that got a point by a fallback.
+        in_box: pairs whose point lies in the object's box.
+        eligible: pairs that the rule admits.
+        held: which objects have a point, for methods whose points may belong to several; by `gt` if None.
+    """
     batch, objects = helped.shape
-    owned = gt.new_zeros(batch, objects + 1).scatter_add_(1, gt.where(gt >= 0, objects), torch.ones_like(gt))
-    owned = owned[:, :objects]
-    state = torch.full_like(owned, ObjectState.NO_POINT)
+    if held is None:
+        owned = gt.new_zeros(batch, objects + 1).scatter_add_(1, gt.where(gt >= 0, objects), torch.ones_like(gt))
+        held = owned[:, :objects] > 0
+    state = torch.full(held.shape, int(ObjectState.NO_POINT), device=gt.device)
     state = state.masked_fill(in_box.any(dim=2), ObjectState.NO_CANDIDATE)
     state = state.masked_fill((eligible & in_box).any(dim=2), ObjectState.NONE_LEFT)
-    state = state.masked_fill(owned > 0, ObjectState.CHOSEN)
-    return state.masked_fill((owned > 0) & helped, ObjectState.FALLBACK)
+    state = state.masked_fill(held, ObjectState.CHOSEN)
+    return state.masked_fill(held & helped, ObjectState.FALLBACK)
