@@ -13,7 +13,7 @@ from mmmc.assign import FCOS, Assigner
 from mmmc.boxes import area
 from mmmc.structures import NEGATIVE, Assignment, ObjectState, Points, Prediction, Target
 from mmmc.testing import Scene, check_assigner, make_scene
-from mmmc.testing.assigner import CHECKS, SCENES
+from mmmc.testing.assigner import CHECKS, scenes
 
 
 @pytest.mark.parametrize("assigner", [FCOS(), FCOS(range_strides=None), FCOS(4.0, None), FCOS(None, None)], ids=str)
@@ -183,6 +183,67 @@ class CrashesOnNan(Toy):
         return right
 
 
+class Weighs(Toy):
+    """A weight for each pair of a point and its object, with something wrong."""
+
+    def spoil(self, right, scene):
+        most = max(len(target.boxes) for target in scene.targets)
+        owned = right.gt[:, None] == torch.arange(most)[:, None]
+        return self.wrong(replace(right, pairs=0.5 * owned.float()), scene)
+
+    def wrong(self, right, _):
+        return right
+
+
+class ForgetsARow(Weighs):
+    def wrong(self, right, _):
+        return replace(right, pairs=right.pairs[:, 1:])
+
+
+class WeighsAllAlike(Weighs):
+    def wrong(self, right, _):
+        return replace(right, pairs=torch.ones_like(right.pairs))
+
+
+class WeighsBelowZero(Weighs):
+    def wrong(self, right, _):
+        return replace(right, pairs=right.pairs - (right.gt < 0)[:, None].float())
+
+
+class HalfPairs(Weighs):
+    def wrong(self, right, _):
+        return replace(right, pairs=right.pairs.half())
+
+
+class PairsOfThePrediction(Weighs):
+    def wrong(self, right, scene):
+        return replace(right, pairs=right.pairs * scene.prediction.quality[:, None].sigmoid().float())
+
+
+class FirstPairFirst(Weighs):
+    def wrong(self, right, _):
+        rank = torch.arange(right.pairs.shape[1])[:, None] + 1
+        return replace(right, pairs=right.pairs / rank)
+
+
+class PairsShareTheBatch(Weighs):
+    def wrong(self, right, _):
+        return replace(right, pairs=right.pairs / (1 + right.positive.sum()))
+
+
+class NanInPairs(Weighs):
+    def wrong(self, right, scene):
+        quality = scene.prediction.quality.detach()[:, None].float().sigmoid()
+        pairs = torch.where(right.pairs > 0, right.pairs * quality, 0)
+        return replace(right, pairs=pairs)
+
+
+class SaysNothingOfNan(Toy):
+    def spoil(self, right, scene):
+        finite = scene.prediction.quality.isfinite().all(dim=1)
+        return replace(right, finite=finite, not_finite={} if finite.all() else {"class": []})
+
+
 FORM, INDEX, SCORES, STATE, GRADIENT, AGREE, KEPT, INPUT, PADDING, ALONE, PICTURES, OBJECTS, LOW, FINITE = CHECKS
 
 BROKEN = [
@@ -209,16 +270,29 @@ BROKEN = [
     (ComputesInItsInput, LOW, "weight differs when the prediction is bfloat16"),
     (NanInNanOut, FINITE, "score is not finite after nan"),
     (HidesNan, FINITE, "with finite true"),
+    (ForgetsARow, FORM, "pairs has shape"),
+    (WeighsAllAlike, FORM, "gt does not name an object exactly where a pair has a weight"),
+    (HalfPairs, FORM, "pairs is not at least float32"),
+    (WeighsBelowZero, SCORES, "has a weight that is negative or not finite"),
+    (PairsOfThePrediction, GRADIENT, "pairs requires a gradient"),
+    (PairsShareTheBatch, ALONE, "pairs of picture 0 differ when picture 0 is alone"),
+    (FirstPairFirst, OBJECTS, "pairs of picture 0 differ when the objects are reversed"),
+    (NanInPairs, FINITE, "pairs of picture 0 is not finite after nan"),
+    (SaysNothingOfNan, FINITE, "IndexError"),
     (CrashesOnNan, FINITE, "RuntimeError: no topk of NaN"),
 ]
+
+
+def test_weighed_pairs_keep_every_promise() -> None:
+    check_assigner(Weighs(), crowd=200)
 
 
 @pytest.mark.parametrize(("toy", "promise", "seen"), BROKEN)
 def test_a_broken_promise_is_named(toy: type[Assigner], promise: str, seen: str) -> None:
     with pytest.raises(AssertionError) as raised:
-        check_assigner(toy(), seed=3)
+        check_assigner(toy(), seed=3, crowd=200)
     message = str(raised.value)
     assert f"breaks the promise {promise!r}" in message
     assert seen in message
     assert "with seed 3" in message
-    assert re.search(r"in the scene '([^']+)'", message)[1] in SCENES
+    assert re.search(r"in the scene '([^']+)'", message)[1] in scenes(200)

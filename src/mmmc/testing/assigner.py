@@ -9,6 +9,7 @@ from math import ceil
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from mmmc.assign import Assigner
 from mmmc.boxes import area
@@ -17,17 +18,19 @@ from mmmc.structures import IGNORED, Assignment, ObjectState, Prediction, Target
 from mmmc.testing.scenes import Scene, make_prediction, make_scene, make_target
 
 
-def check_assigner(assigner: Assigner, *, seed: int = 0) -> None:
+def check_assigner(assigner: Assigner, *, seed: int = 0, crowd: int = 1000) -> None:
     """Hold an assigner to what all of them promise, on scenes with all the usual hard cases.
 
     Args:
         assigner: the one to check; its call must accept scenes with any number of levels and three classes.
         seed: of the random scenes.
+        crowd: objects of the fullest picture, which takes most of the time.
 
     Raises:
-        AssertionError: names the broken promise, the scene and the seed; `SCENES[name](seed)` makes the scene again.
+        AssertionError: names the broken promise, the scene and the seed; `scenes(crowd)[name](seed)` makes the scene
+            again.
     """
-    for name, build in SCENES.items():
+    for name, build in scenes(crowd).items():
         for promise, check in CHECKS.items():
             try:
                 # Made anew for each check: an assigner that writes to its input would hide that from the next one.
@@ -62,9 +65,13 @@ SCENES: dict[str, Callable[[int], Scene]] = {
     ),
     "a box that reaches into the padding": lambda seed: _drawn(seed, [[20, 20, 70, 60]], [[60, 20, 120, 80]]),
     "one level": lambda seed: make_scene(seed, strides=(16,)),
-    "200 objects": lambda seed: make_scene(seed, objects=(200, 7)),
 }
 """Name to builder, from a seed."""
+
+
+def scenes(crowd: int = 1000) -> dict[str, Callable[[int], Scene]]:
+    """All scenes by name, with one of a picture that holds so many objects."""
+    return {**SCENES, f"{crowd} objects": lambda seed: make_scene(seed, objects=(crowd, 7))}
 
 
 class _BrokenPromise(Exception):
@@ -78,12 +85,23 @@ def _require(holds: bool | Tensor, seen: str) -> None:
 
 def _require_equal(first: Assignment, second: Assignment, when: str, tolerance: float = 0.0) -> None:
     """The same objects and states everywhere, and scores and weights that differ by no more than rounding."""
+
+    def close(a: Tensor, b: Tensor) -> bool:
+        return torch.allclose(a, b, rtol=tolerance, atol=tolerance) if a.is_floating_point() else torch.equal(a, b)
+
     for name in ("gt", "finite", "score", "weight"):
-        a, b = getattr(first, name), getattr(second, name)
-        same = torch.allclose(a, b, rtol=tolerance, atol=tolerance) if a.is_floating_point() else torch.equal(a, b)
-        _require(same, f"{name} differs {when}")
+        _require(close(getattr(first, name), getattr(second, name)), f"{name} differs {when}")
+    for index, (a, b) in enumerate(zip(_pairs(first), _pairs(second), strict=True)):
+        _require(close(a, b), f"pairs of picture {index} differ {when}")
     for index, (a, b) in enumerate(zip(first.state, second.state, strict=True)):
         _require(torch.equal(a, b), f"state of picture {index} differs {when}")
+
+
+def _pairs(assignment: Assignment) -> list[Tensor]:
+    """The weights of each picture's pairs, without the rows that fill it up; nothing where none are weighed."""
+    if assignment.pairs is None:
+        return []
+    return [rows[: len(state)] for rows, state in zip(assignment.pairs, assignment.state, strict=True)]
 
 
 # Rules that compute over a whole batch may round otherwise when the batch is another one.
@@ -98,6 +116,12 @@ def _documented_form(assigner: Assigner, scene: Scene) -> None:
     _require(result.gt.dtype == torch.long, f"gt is {result.gt.dtype}")
     for name in ("score", "weight"):
         _require(getattr(result, name).dtype in (torch.float32, torch.float64), f"{name} is not at least float32")
+    if result.pairs is not None:
+        full = (shape[0], max(len(target.labels) for target in scene.targets), shape[1])
+        _require(result.pairs.shape == full, f"pairs has shape {tuple(result.pairs.shape)}")
+        _require(result.pairs.dtype in (torch.float32, torch.float64), "pairs is not at least float32")
+        weighed = (result.pairs > 0).any(dim=1) if full[1] else torch.zeros_like(result.gt, dtype=torch.bool)
+        _require(torch.equal(weighed, result.gt >= 0), "gt does not name an object exactly where a pair has a weight")
     _require(result.finite.shape == shape[:1] and result.finite.dtype == torch.bool, "finite is no bool per picture")
     _require(len(result.state) == len(scene.targets), f"state has {len(result.state)} entries")
     for index, (state, target) in enumerate(zip(result.state, scene.targets, strict=True)):
@@ -117,6 +141,11 @@ def _scores_and_weights(assigner: Assigner, scene: Scene) -> None:
     for name in ("score", "weight"):
         value = getattr(result, name)
         _require(value.isfinite().all() and (value >= 0).all(), f"{name} has a value that is negative or not finite")
+    for index, rows in enumerate(_pairs(result)):
+        _require(
+            rows.isfinite().all() and (rows >= 0).all(),
+            f"pairs of picture {index} has a weight that is negative or not finite",
+        )
     _require((result.score <= 1).all(), "a score is above 1")
     _require((result.score[result.gt < 0] == 0).all(), "a point without an object has a score")
 
@@ -140,8 +169,9 @@ def _states_say_why(assigner: Assigner, scene: Scene) -> None:
 def _no_gradient(assigner: Assigner, scene: Scene) -> None:
     prediction = _each_tensor(scene.prediction, lambda value: value.clone().requires_grad_())
     result = assigner(scene.points, prediction, scene.targets)
-    for name in ("gt", "score", "weight", "finite"):
-        _require(not getattr(result, name).requires_grad, f"{name} requires a gradient")
+    for name in ("gt", "score", "weight", "finite", "pairs"):
+        value = getattr(result, name)
+        _require(value is None or not value.requires_grad, f"{name} requires a gradient")
 
 
 def _deterministic(assigner: Assigner, scene: Scene) -> None:
@@ -165,6 +195,8 @@ def _nothing_in_padding(assigner: Assigner, scene: Scene) -> None:
     result = assigner(*scene)
     padding = torch.stack([~scene.points.within(target.size) for target in scene.targets])
     _require((result.gt[padding] < 0).all(), "a point in the padding has an object")
+    for index, rows in enumerate(_pairs(result)):
+        _require((rows[:, padding[index]] == 0).all(), f"a point in the padding of picture {index} has a pair")
     other = _each_tensor(scene.prediction, lambda value: value.flip(1) + 1)
     mixed = Prediction(
         logits=scene.prediction.logits.where(~padding[..., None], other.logits),
@@ -198,6 +230,7 @@ def _order_of_objects(assigner: Assigner, scene: Scene) -> None:
         back,
         gt=torch.where(back.gt >= 0, last - back.gt, back.gt),
         state=[state.flip(0) for state in back.state],
+        pairs=None if back.pairs is None else pad_sequence([rows.flip(0) for rows in _pairs(back)], batch_first=True),
     )
     _require_equal(restored, result, "when the objects are reversed", _ROUNDING)
 
@@ -220,11 +253,24 @@ def _not_finite(assigner: Assigner, scene: Scene) -> None:
         result = assigner(scene.points, spoilt, scene.targets)
         for name in ("score", "weight"):
             _require(getattr(result, name).isfinite().all(), f"{name} is not finite after {value}")
+        for index, rows in enumerate(_pairs(result)):
+            _require(rows.isfinite().all(), f"pairs of picture {index} is not finite after {value}")
         others = list(range(1, len(scene.targets)))
         if others:
             _require_equal(_rows(result, others), _rows(clean, others), f"after {value} in another picture", _ROUNDING)
         if result.finite[0]:
             _require_equal(_rows(result, [0]), _rows(clean, [0]), f"after {value}, with finite true,", _ROUNDING)
+        else:
+            _require(_says(result, scene.targets), f"check() does not name the picture after {value}")
+
+
+def _says(result: Assignment, targets: list[Target]) -> bool:
+    """Whether an assignment whose first picture met values that are not finite names it."""
+    try:
+        result.check(targets)
+    except FloatingPointError as error:
+        return f"picture {targets[0].image_id}" in str(error)
+    return False
 
 
 CHECKS: dict[str, Callable[[Assigner, Scene], None]] = {
@@ -258,6 +304,8 @@ def _rows(assignment: Assignment, order: list[int]) -> Assignment:
         weight=assignment.weight[order],
         state=[assignment.state[index] for index in order],
         finite=assignment.finite[order],
+        not_finite={name: [rows[index] for index in order] for name, rows in assignment.not_finite.items()},
+        pairs=None if assignment.pairs is None else assignment.pairs[order],
     )
 
 
