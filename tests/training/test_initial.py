@@ -13,6 +13,7 @@ from mmmc.checkpoint import Weights, save_weights
 from mmmc.data.sets import Categories
 from mmmc.errors import InputError
 from mmmc.model import Detector, ModelConfig
+from mmmc.parts import CenterPrior
 from mmmc.training.initial import BOX_BIAS, CLASS_TENSORS, initialize
 
 from .tiny import lively, tiny_mmmc, tiny_recipe
@@ -67,6 +68,22 @@ def test_a_batch_norm_may_be_trained_that_was_frozen(
     initialize(detector, source[0] / "best.safetensors", THEIRS)
     name = "head.class_logits.bias"
     assert torch.equal(detector.state_dict()[name], source[1][name])
+
+
+def test_what_a_method_adds_keeps_its_start(source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path) -> None:
+    config = tiny_recipe(tiny_set, model={"box_bins": 3, "part": CenterPrior(sigma=2.0)}).model
+    detector = Detector(config, 3)
+    before = {name: value.clone() for name, value in detector.state_dict().items()}
+    report = initialize(detector, source[0], THEIRS)
+    added = {"head.box_distances.weight", "head.box_distances.bias", "part.mean", "part.sigma"}
+    assert added == {name for name in report.left if "." in name}
+    after = detector.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in added)
+    assert torch.equal(after["head.box_quality.weight"], source[1]["head.box_quality.weight"])
+    assert len(report.taken) == len(before) - len(added) - 2
+    # The other way: a detector without them does not miss them.
+    plain = initialize(Detector(tiny_recipe(tiny_set).model, 3), source[0], THEIRS)
+    assert not added & set(plain.left)
 
 
 def test_files_that_do_not_fit_are_refused(

@@ -24,6 +24,9 @@ COCO_NAMES = tuple(FCOS_ResNet50_FPN_Weights.COCO_V1.meta["categories"])
 
 BOX_BIAS = "head.box_distances.bias"
 
+BOX_LAYER = ("head.box_distances.weight", BOX_BIAS)
+"""Tensors with a row for each bin of each side, or for each side."""
+
 
 @dataclass(frozen=True)
 class InitReport:
@@ -34,7 +37,8 @@ class InitReport:
         taken: tensors that were taken as they are.
         shifted: tensors that were taken with a change.
         classes: classes whose rows were found by name.
-        left: classes and tensors that keep their random start, among them offsets that the file's model did not have.
+        left: classes and tensors that keep their random start, among them what a method has of its own and the file's
+            model did not: offsets of RFA, distances as bins, a part that only training has.
     """
 
     source: Path
@@ -82,9 +86,9 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
     for name, value in ours.items():
         if name.endswith("num_batches_tracked"):  # a frozen BatchNorm has counted none
             theirs.setdefault(name, value)
-    # A run without RFA has no offsets; with untrained ones RFA is the convolution that it replaces.
-    offsets = [name for name in ours if ".offset." in name and name not in theirs]
-    theirs.update({name: ours[name] for name in offsets})
+    own = [name for name, value in ours.items() if _of_the_method(name, value, theirs.get(name))]
+    theirs.update({name: ours[name] for name in own})
+    shifted = tuple(name for name in shifted if name not in own)
     wrong = [
         name
         for name, value in ours.items()
@@ -97,8 +101,16 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
         theirs[tensor] = _rows(ours[tensor], theirs, tensor, categories.names, names)
     detector.load_state_dict({name: theirs[name] for name in ours})
     missing = [f"class {name!r}" for name in categories.names if name not in names]
-    taken = tuple(name for name in ours if name not in (*CLASS_TENSORS, *shifted, *offsets))
-    return InitReport(file, taken, shifted, tuple(known), (*missing, *offsets))
+    taken = tuple(name for name in ours if name not in (*CLASS_TENSORS, *shifted, *own))
+    return InitReport(file, taken, shifted, tuple(known), (*missing, *own))
+
+
+def _of_the_method(name: str, ours: Tensor, theirs: Tensor | None) -> bool:
+    """Whether a tensor is one that a method adds and the file's model did without."""
+    if theirs is None:
+        # With untrained offsets RFA is the convolution that it replaces.
+        return ".offset." in name or name.startswith("part.")
+    return name in BOX_LAYER and len(ours) != len(theirs) and ours.shape[1:] == theirs.shape[1:]
 
 
 def _rows(
