@@ -34,8 +34,8 @@ from mmmc.criterion import DenseCriterion
 from mmmc.losses import Losses
 from mmmc.model import Detector, ModelConfig, RFAConfig
 from mmmc.points import make_points
-from mmmc.recipe import OptimizerConfig
-from mmmc.structures import Points, Prediction, Target
+from mmmc.recipe import OptimizerConfig, load_recipe, recipe_names
+from mmmc.structures import Points, Prediction, Supervision, Target
 from mmmc.testing import make_scene
 from mmmc.training.optim import build_optimizer, take_step
 
@@ -95,13 +95,15 @@ def fake_detector(
     backbone: str = "resnet18",
     dtype: torch.dtype = torch.float32,
     rfa: RFAConfig = RFAConfig(),  # noqa: B008
+    **own: Any,
 ) -> Detector:
     """Built on the device and in its type: fake parameters cannot be moved."""
+    config = ModelConfig(backbone, weights="none", channels=32, groups=8, depth=1, rfa=rfa, **own)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with CUDA:
-            return Detector(ModelConfig(backbone, weights="none", channels=32, groups=8, depth=1, rfa=rfa), classes=3)
+            return Detector(config, classes=3)
     finally:
         torch.set_default_dtype(before)
 
@@ -233,6 +235,28 @@ def test_a_step_copies_nothing_to_the_device(criterion: DenseCriterion) -> None:
         for assigner in (FCOS(), APS()):
             losses(assigner, criterion, points, prediction, targets).total()
     assert waits.seen == []
+
+
+METHODS = [name for name in recipe_names() if name.startswith("small")]
+
+
+@pytest.mark.usefixtures("fake_cuda")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_of_every_method_stays_on_the_device(name: str) -> None:
+    """With its own head, part, labels and losses, before a switch and after it."""
+    recipe = load_recipe(name)
+    own = {key: getattr(recipe.model, key) for key in ("box_form", "box_bias", "box_bins", "class_prior", "part")}
+    detector, targets = fake_detector(rfa=recipe.model.rfa, **own), fake_targets()
+    images = torch.zeros(2, 3, 64, 96, dtype=torch.uint8, device=CUDA)
+    for progress in (0.1, 0.9):
+        stage = recipe.at(int(100 * progress), 100)
+        with Waits() as waits:
+            points, prediction = detector(images, Supervision(targets, progress))
+            assignment = ignore_crowds(points, stage.assigner(points, prediction, targets), targets)
+            found = stage.criterion(points, prediction, targets, assignment)
+            total = found.total()
+        assert waits.seen == []
+        assert devices(total, assignment.gt, [term.norm for term in found.watched.values()]) == {"cuda:0"}
 
 
 def select(value: Tensor) -> None:

@@ -45,6 +45,12 @@ def test_score_is_the_square_root_of_class_times_quality() -> None:
     assert found.image_id == 4
 
 
+def test_the_score_of_methods_whose_classes_learn_the_quality() -> None:
+    said = prediction([[0.25, 0.01], [0.01, 0.36], LOW, LOW, LOW, [0.81, 0.49]])
+    (found,) = Postprocess(score="class")(POINTS, said, [make_target([], (16, 96))])
+    assert found.scores.tolist() == pytest.approx([0.81, 0.49, 0.36, 0.25])
+
+
 def test_the_threshold_is_on_the_class_before_the_quality() -> None:
     said = prediction([[0.06, 0.04], LOW, LOW, LOW, LOW, LOW])
     target = make_target([], (16, 96))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from mmmc.assign import APS, FCOS
+from mmmc.assign import APS, Assigner
+from mmmc.assign.fcos import FCOS
+from mmmc.criterion.common import DenseCriterion
 from mmmc.errors import InputError
+from mmmc.model import ModelConfig
+from mmmc.parts import CenterPrior, Part
 from mmmc.recipe import DataConfig, OptimizerConfig, Recipe, TrainConfig, WarmStart
 
 BAD: list[tuple[type, str, Any]] = [
@@ -53,6 +57,52 @@ def test_a_warm_start_ends_when_it_should() -> None:
     assert [type(counted.at(iteration, 40).assigner) for iteration in (2, 3)] == [FCOS, APS]
     assert Recipe(assigner=APS()).at(0, 40).assigner == APS()
     assert recipe.at(0, 40) == replace(recipe, assigner=FCOS(range_strides=4.0))
+
+
+def test_a_warm_start_may_bring_its_own_losses() -> None:
+    first, then = DenseCriterion(box_factor=2.0), DenseCriterion(class_loss="quality_focal")
+    recipe = Recipe(criterion=then, warm_start=WarmStart(FCOS(), first, share=0.5))
+    assert [recipe.at(iteration, 4).criterion for iteration in range(4)] == [first, first, then, then]
+    assert replace(recipe, warm_start=WarmStart(FCOS(), share=0.5)).at(0, 4).criterion == then
+
+
+@dataclass(frozen=True)
+class Ageing(FCOS):
+    """A rule that changes as the training goes on."""
+
+    age: float = 0.0
+
+    def at(self, progress: float) -> Ageing:
+        return replace(self, age=progress)
+
+
+def test_a_rule_is_told_how_far_the_training_has_come() -> None:
+    recipe = Recipe(assigner=Ageing(), warm_start=WarmStart(Ageing(), iterations=1))
+    assert [recipe.at(iteration, 4).assigner.age for iteration in range(4)] == [0, 0.25, 0.5, 0.75]
+    assert Recipe().at(3, 4) == Recipe()
+
+
+class Demanding(DenseCriterion):
+    """Losses that can be computed from FCOS's labels alone, and only with a part."""
+
+    def require(self, assigner: Assigner, part: Part | None) -> None:
+        if not isinstance(assigner, FCOS) or part is None:
+            raise InputError(f"criterion Demanding: the assigner is {assigner} and model.part {part}; allowed: FCOS.")
+
+
+def test_losses_that_ask_for_more_than_the_recipe_has() -> None:
+    model = ModelConfig(part=CenterPrior())
+    Recipe(criterion=Demanding(), model=model)
+    with pytest.raises(InputError, match=r"model\.part None"):
+        Recipe(criterion=Demanding())
+    with pytest.raises(InputError, match=r"the assigner is APS"):
+        Recipe(criterion=Demanding(), model=model, assigner=APS())
+    # Both stages are looked at.
+    with pytest.raises(InputError, match=r"the assigner is APS"):
+        Recipe(criterion=Demanding(), model=model, warm_start=WarmStart(APS()))
+    with pytest.raises(InputError, match=r"the assigner is APS"):
+        Recipe(model=model, warm_start=WarmStart(APS(), Demanding()))
+    Recipe(criterion=Demanding(), model=model, warm_start=WarmStart(APS(), DenseCriterion()))
 
 
 @pytest.mark.parametrize(
