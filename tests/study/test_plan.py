@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mmmc.assign import ATSS
 from mmmc.errors import InputError
-from mmmc.recipe import digest
+from mmmc.recipe import digest, load_recipe
 from mmmc.study import records
 from mmmc.study.plan import read_plan, train_plan
 
@@ -112,3 +113,19 @@ def test_the_plans_of_the_repository_are_sound(monkeypatch: pytest.MonkeyPatch) 
     assert plans
     for path in plans:
         assert read_plan(path).runs(), path
+
+
+def test_a_variant_may_start_from_another_recipe(tiny_set: Path, tmp_path: Path) -> None:
+    text = (
+        PLAN
+        + '  "ATSS": {{recipe: small_atss}}\n  "ATSS, 3": {{recipe: small_atss, assigner: {{init_args: {{topk: 3}}}}}}\n'
+    )
+    recipes = read_plan(write(tmp_path / "plan.yaml", tiny_set, text)).recipes
+    assert recipes["ATSS"].assigner == ATSS(square_strides=4.0)
+    assert recipes["ATSS, 3"].assigner == ATSS(topk=3, square_strides=4.0)
+    assert recipes["FCOS"].assigner == load_recipe("small").assigner
+    # What is common to all is common to these too.
+    assert {recipe.train.iterations for recipe in recipes.values()} == {2}
+    unknown = PLAN + '  "ATSS": {{recipe: small_ats}}\n'
+    with pytest.raises(InputError, match="There is no recipe 'small_ats'. Did you mean 'small_atss'"):
+        read_plan(write(tmp_path / "plan.yaml", tiny_set, unknown))

@@ -76,7 +76,8 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
     """Read a plan.
 
     The file is a mapping: `data`, a folder (`$MMMC_DATA/bccd`); `recipe`; `seeds`; `records`, a file relative to the
-    plan's; `common`, what all variants change in the recipe; and `variants`, by name what each changes besides.
+    plan's; `common`, what all variants change in the recipe; and `variants`, by name what each changes besides. A
+    variant may start from another `recipe`.
 
     Args:
         path: the file.
@@ -108,7 +109,10 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
     recipes = {
-        name: load_recipe(content["recipe"], merge(common, changes or {}))
+        name: load_recipe(
+            (changes or {}).get("recipe", content["recipe"]),
+            merge(common, {key: value for key, value in (changes or {}).items() if key != "recipe"}),
+        )
         for name, changes in content["variants"].items()
     }
     holdout = {bool(recipe.data.holdout) for recipe in recipes.values()}
