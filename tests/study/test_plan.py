@@ -116,10 +116,9 @@ def test_the_plans_of_the_repository_are_sound(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_variant_may_start_from_another_recipe(tiny_set: Path, tmp_path: Path) -> None:
-    text = (
-        PLAN
-        + '  "ATSS": {{recipe: small_atss}}\n  "ATSS, 3": {{recipe: small_atss, assigner: {{init_args: {{topk: 3}}}}}}\n'
-    )
+    atss = '  "ATSS": {{recipe: small_atss}}\n'
+    three = '  "ATSS, 3": {{recipe: small_atss, assigner: {{init_args: {{topk: 3}}}}}}\n'
+    text = PLAN + atss + three
     recipes = read_plan(write(tmp_path / "plan.yaml", tiny_set, text)).recipes
     assert recipes["ATSS"].assigner == ATSS(square_strides=4.0)
     assert recipes["ATSS, 3"].assigner == ATSS(topk=3, square_strides=4.0)
@@ -127,5 +126,5 @@ def test_a_variant_may_start_from_another_recipe(tiny_set: Path, tmp_path: Path)
     # What is common to all is common to these too.
     assert {recipe.train.iterations for recipe in recipes.values()} == {2}
     unknown = PLAN + '  "ATSS": {{recipe: small_ats}}\n'
-    with pytest.raises(InputError, match="There is no recipe 'small_ats'. Did you mean 'small_atss'"):
+    with pytest.raises(InputError, match=r"There is no recipe 'small_ats'\. Did you mean 'small_atss'"):
         read_plan(write(tmp_path / "plan.yaml", tiny_set, unknown))
