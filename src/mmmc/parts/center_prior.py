@@ -25,8 +25,8 @@ class CenterPrior(Part):
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise InputError(f"part CenterPrior: sigma is {self.sigma}; allowed: a number above 0.")
+        if not 0 < self.sigma < torch.inf:
+            raise InputError(f"part CenterPrior: sigma is {self.sigma}; allowed: a finite number above 0.")
 
     def build(self, channels: int, classes: int) -> LearnedPrior:
         """See `Part`."""
