@@ -20,9 +20,10 @@ from mmmc.structures import Assignment, Points, Prediction, Target
 class DW(Assigner):
     """Every point in an object's box weighs by `exp(sharpness · P) · P · G`.
 
-    It is divided by the object's sum of `exp(norm_sharpness · P) · P · G`. `P` is class probability times quality times `exp(-box_power · (1 - GIoU))`, and `G` a Gaussian over the offset
-    from the object's centre in strides of the point's level. The exponents differ as published: an object's weights add
-    up to 1 while it is learned badly and to more once it is learned well. A point may weigh for several objects.
+    It is divided by the object's sum of `exp(norm_sharpness · P) · P · G`. `P` is class probability times quality
+    times `exp(-box_power · (1 - GIoU))`, and `G` a Gaussian over the offset from the object's centre in strides of the
+    point's level. The exponents differ as published: an object's weights add up to 1 while it is learned badly and to
+    more once it is learned well. A point may weigh for several objects.
 
     The weight is for the point as a positive (Li et al. 2022, section 3); that as a negative is the business of
     `DWCriterion`. Re-created from the paper and a description of the published code, not compared with that code's
@@ -61,7 +62,8 @@ class DW(Assigner):
             prior = log_gaussian(points, objects, torch.zeros_like(sigma), sigma)
             pair, wrong = sound_pairs(prediction, objects, confidence, prior)
             log_p = confidence.both
-            base = (log_p + prior).masked_fill(~pair, -torch.inf)
-            total = (base + self.norm_sharpness * log_p.exp()).logsumexp(dim=2, keepdim=True)
-            log_weight = base + self.sharpness * log_p.exp() - total
+            above, below = (
+                log_p + prior + sharpness * log_p.exp() for sharpness in (self.sharpness, self.norm_sharpness)
+            )
+            log_weight = above - below.masked_fill(~pair, -torch.inf).logsumexp(dim=2, keepdim=True)
             return weighed(objects, pair_weights(log_weight, pair), objects.in_box, wrong)
