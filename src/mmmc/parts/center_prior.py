@@ -38,7 +38,7 @@ class LearnedPrior(TrainingPart):
 
     def __init__(self, classes: int, sigma: float) -> None:
         super().__init__()
-        # Flat, and so without the decay of weights: a deviation is not to be drawn to 0.
+        # Flat, and so with the decay of scales, not that of weights: a deviation is not to be drawn to 0.
         self.mean = nn.Parameter(torch.zeros(2 * classes))
         self.sigma = nn.Parameter(torch.full((2 * classes,), sigma))
 
