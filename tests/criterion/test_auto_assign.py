@@ -261,6 +261,15 @@ def test_points_in_crowds_take_no_part() -> None:
     assert sums(one)["positive"] == pytest.approx(sums(other)["positive"])
 
 
+def test_a_point_that_is_ignored_takes_no_part_even_in_a_box() -> None:
+    scene = two_objects()
+    assignment = AutoAssign()(*scene)
+    assignment.gt[0, 1] = IGNORED
+    found = sums(AutoAssignCriterion()(*scene, assignment))
+    for name, term in slow_auto_assign.losses(pictures(scene), ignored=[[1]]).items():
+        assert found[name] == pytest.approx(term), name
+
+
 # --- what it asks for
 
 

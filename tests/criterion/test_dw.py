@@ -236,6 +236,15 @@ def test_points_in_crowds_take_no_part() -> None:
         assert sums(one)[name] == sums(other)[name]
 
 
+def test_a_point_that_is_ignored_takes_no_part_even_in_a_box() -> None:
+    scene = two_objects()
+    assignment = DW()(*scene)
+    assignment.gt[0, 1] = IGNORED
+    found = sums(DWCriterion()(*scene, assignment))
+    for name, term in slow_dw.losses(pictures(scene), [[1]]).items():
+        assert found[name] == pytest.approx(term), name
+
+
 # --- what it asks for
 
 

@@ -111,6 +111,6 @@ class DWCriterion(Criterion):
     ) -> Float[Tensor, "B P C"]:
         """How far each point is excused from being a negative of each class: `1 - w`."""
         iou = paired_iou(*pair_boxes(prediction, objects))
-        weight = ((1 - iou**self.power) / (1 - self.least_iou**self.power)).clamp(max=1)
+        weight = ((1 - iou**self.power) / (1 - self.least_iou**self.power)).clamp(min=0, max=1)
         excused = (1 - stretched(weight, pair, weight)).where(pair, 0.0)
         return highest_by_class(excused, objects.labels, prediction.logits.shape[2])
