@@ -25,8 +25,8 @@ class CenterPrior(Part):
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise InputError(f"part CenterPrior: sigma is {self.sigma}; allowed: a number above 0.")
+        if not 0 < self.sigma < torch.inf:
+            raise InputError(f"part CenterPrior: sigma is {self.sigma}; allowed: a finite number above 0.")
 
     def build(self, channels: int, classes: int) -> LearnedPrior:
         """See `Part`."""
@@ -38,7 +38,7 @@ class LearnedPrior(TrainingPart):
 
     def __init__(self, classes: int, sigma: float) -> None:
         super().__init__()
-        # Flat, and so without the decay of weights: a deviation is not to be drawn to 0.
+        # Flat, and so with the decay of scales, not that of weights: a deviation is not to be drawn to 0.
         self.mean = nn.Parameter(torch.zeros(2 * classes))
         self.sigma = nn.Parameter(torch.full((2 * classes,), sigma))
 

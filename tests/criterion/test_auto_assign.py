@@ -1,0 +1,360 @@
+"""AutoAssign's losses: numbers worked by hand, the losses written again, gradients, and what they ask of a recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from assign import slow_auto_assign
+from assign.two_objects import by_class, gaussians, pictures, random_scene, two_objects
+from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
+from torch import Tensor
+
+from mmmc.assign import DW, FCOS, AutoAssign, ignore_crowds
+from mmmc.criterion import AutoAssignCriterion
+from mmmc.errors import InputError
+from mmmc.losses import Losses
+from mmmc.model import Detector, ModelConfig
+from mmmc.parts import CenterPrior, Depression
+from mmmc.points import make_points
+from mmmc.recipe import load_recipe
+from mmmc.structures import IGNORED, Prediction, Supervision
+from mmmc.testing import Scene, make_scene, make_target
+
+
+def losses(scene: Scene, criterion: AutoAssignCriterion | None = None) -> Losses:
+    criterion = criterion or AutoAssignCriterion()
+    assignment = AutoAssign(criterion.confidence, criterion.box_power)(*scene)
+    return criterion(*scene, ignore_crowds(scene.points, assignment, scene.targets))
+
+
+def sums(found: Losses) -> dict[str, tuple[float, float]]:
+    return {name: (term.sum.item(), term.norm.item()) for name, term in found.terms.items()}
+
+
+def test_terms_by_hand() -> None:
+    """The weights are in `assign/test_auto_assign.py`, P in `two_objects`.
+
+    Positive: the mean of object 0 is 0.538254 · 0.071626 + 0.461746 · 0.020521 = 0.048029, that of object 1 0.066683;
+    -log: 3.035957 + 2.707804 = 5.743761, over two objects.
+    Negative: 1 / (1 - IoU) is 4 and 2 in object 0: m = 1 and 0. In object 1 it is 1.333333, 1.264706, 4, 2, 10, less
+    1.264706 and over 8.735294: m = 0.007856, 0, 0.313131, 0.084175, 1. q = (1 - m) / 4; of class 0 it is 0 at point 0
+    and 1/4 at four points, point 2 among them, which lies in object 1 alone; of class 1 it is 0.248036, 0.25,
+    0.171717, 0.228956, 0. q² · -log(1 - q): 5 · 0.017980 + 0.017538 + 0.005556 + 0.013630 = 0.126624.
+    G adds up to 2 · exp(-0.125) = 1.764994 and 4 · exp(-0.25) + 1 = 4.115203, together 5.880197.
+    Centre: 2 / 5.880197 = 0.340125, one picture.
+    """
+    found = sums(losses(two_objects()))
+    assert found["positive"] == pytest.approx((0.25 * 5.743761, 2), rel=1e-5)
+    assert found["negative"] == pytest.approx((0.75 * 0.126624, 5.880197), rel=1e-5)
+    assert found["center"] == pytest.approx((0.75 * 0.340125, 1), rel=1e-5)
+    total = 0.25 * 5.743761 / 2 + 0.75 * 0.126624 / 5.880197 + 0.75 * 0.340125
+    assert float(losses(two_objects()).total()) == pytest.approx(total, rel=1e-5)
+
+
+def test_several_objects_of_a_class_and_a_single_point() -> None:
+    """With one class, m at points 0 and 1 is the higher of both objects: 1 and 0, at point 2 to 4 as before.
+
+    q: 0, 1/4, 0.171717, 0.228956, 0: 0.017980 + 0.005556 + 0.013630 = 0.037165. The order of the objects changes
+    nothing. An object with a single point, (4, 4), excuses it altogether: m = 1.
+    """
+    scene = two_objects()
+    one = Prediction(scene.prediction.logits[..., :1], scene.prediction.boxes, scene.prediction.quality)
+    boxes = scene.targets[0].boxes.tolist()
+    for order in (boxes, boxes[::-1]):
+        found = losses(Scene(scene.points, one, [make_target(order, (16, 16))]))
+        assert found["negative"].sum.item() == pytest.approx(0.75 * 0.037165, rel=1e-4)
+    alone = Scene(scene.points, one, [make_target([[0, 0, 6, 6]], (16, 16))])
+    single = losses(alone)
+    assert single["negative"].sum.item() == pytest.approx(0.75 * 4 * 0.0625 * -math.log(0.75))
+    # The mean over one point is its own P, whatever it weighs.
+    sure = slow_auto_assign.certainty(pictures(alone)[0], 0, 0, 5.0)
+    assert single["positive"].sum.item() == pytest.approx(0.25 * -math.log(sure))
+
+
+def test_objects_without_a_point_count_nowhere() -> None:
+    scene = two_objects()
+    boxes = [*scene.targets[0].boxes.tolist(), [5, 5, 7, 7]]
+    more = scene._replace(targets=[make_target(boxes, (16, 16), labels=[0, 1, 1])])
+    expected = sums(losses(scene))
+    for name, term in sums(losses(more)).items():
+        assert term == pytest.approx(expected[name])
+
+
+def test_an_exact_box_is_not_divided_by_zero() -> None:
+    scene = two_objects()
+    scene.prediction.boxes[0, 4] = torch.tensor([2.0, 2, 14, 14])
+    found = losses(scene)
+    # Point 4 excuses all; against 1e6 the others of object 1 are nothing.
+    assert found["negative"].sum.item() == pytest.approx(0.75 * 8 * 0.0625 * -math.log(0.75), rel=1e-4)
+
+
+VARIANTS = [AutoAssignCriterion(), AutoAssignCriterion(confidence=0.5, box_power=1.0, gamma=1.5)]
+
+
+def compare(criterion: AutoAssignCriterion, count: int) -> None:
+    for seed in range(count):
+        extra = gaussians(seed, 2) if seed % 3 else {}
+        scene = random_scene(seed, images=2, extra=extra)
+        targets = [
+            replace(target, crowd=torch.tensor([[10.0, 30, 70, 60]])) if seed % 2 else target
+            for target in scene.targets
+        ]
+        scene = scene._replace(targets=targets)
+        assignment = ignore_crowds(scene.points, AutoAssign(criterion.confidence, criterion.box_power)(*scene), targets)
+        ignored = [(row == IGNORED).nonzero().flatten().tolist() for row in assignment.gt]
+        expected = slow_auto_assign.losses(
+            pictures(scene),
+            by_class(extra) if extra else None,
+            ignored,
+            criterion.confidence,
+            criterion.box_power,
+            criterion.gamma,
+        )
+        found = sums(criterion(*scene, assignment))
+        for name, term in expected.items():
+            assert found[name] == pytest.approx(term, rel=1e-9, abs=0), f"scene {seed}, {name}"
+
+
+@pytest.mark.parametrize("criterion", VARIANTS, ids=repr)
+def test_equals_the_slow_losses(criterion: AutoAssignCriterion) -> None:
+    compare(criterion, 30)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("criterion", VARIANTS, ids=repr)
+def test_equals_the_slow_losses_on_300_scenes(criterion: AutoAssignCriterion) -> None:
+    compare(criterion, 300)
+
+
+# --- gradients
+
+
+def leaves(scene: Scene) -> dict[str, Tensor]:
+    said = scene.prediction
+    found = {name: getattr(said, name) for name in ("logits", "boxes", "quality")} | dict(said.extra)
+    return {name: value.detach().clone().requires_grad_() for name, value in found.items()}
+
+
+def small_scene() -> Scene:
+    """Two pictures, the second without objects; two classes with Gaussians of their own."""
+    scene = two_objects()
+    random = torch.Generator().manual_seed(3)
+    said = Prediction(
+        logits=torch.randn(2, 5, 2, generator=random, dtype=torch.float64),
+        # Not the boxes of the table: theirs touch, where the loss has a kink.
+        boxes=scene.prediction.boxes.repeat(2, 1, 1) + torch.rand(2, 5, 4, generator=random, dtype=torch.float64) / 3,
+        quality=torch.randn(2, 5, generator=random, dtype=torch.float64),
+        extra=gaussians(1, 2, classes=2),
+    )
+    return Scene(scene.points, said, [scene.targets[0], make_target([], (16, 16))])
+
+
+@pytest.mark.parametrize("term", ["positive", "negative", "center"])
+def test_gradients_are_those_of_the_values(term: str) -> None:
+    """Of every term to all that is learned; but of the negative one to the boxes, which `m` keeps out."""
+    scene = small_scene()
+    assignment = AutoAssign()(*scene)
+    inputs = leaves(scene)
+    names = [name for name in inputs if not (term == "negative" and name == "boxes")]
+
+    def value(*values: Tensor) -> Tensor:
+        said = dict(inputs) | dict(zip(names, values, strict=True))
+        extra = {name: said.pop(name) for name in ("center mean", "center sigma")}
+        prediction = Prediction(**said, extra=extra)
+        return AutoAssignCriterion()(scene.points, prediction, scene.targets, assignment)[term].sum
+
+    assert torch.autograd.gradcheck(value, [inputs[name] for name in names])
+
+
+def gradients(term: str) -> dict[str, bool]:
+    """Which inputs a term moves."""
+    scene = small_scene()
+    inputs = leaves(scene)
+    said = {name: inputs[name] for name in ("logits", "boxes", "quality")}
+    extra = {name: inputs[name] for name in ("center mean", "center sigma")}
+    prediction = Prediction(**said, extra=extra)
+    loss = AutoAssignCriterion()(scene.points, prediction, scene.targets, AutoAssign()(*scene))[term]
+    assert not loss.norm.requires_grad
+    found = torch.autograd.grad(loss.sum, list(inputs.values()), materialize_grads=True)
+    return {name: bool(gradient.any()) for name, gradient in zip(inputs, found, strict=True)}
+
+
+def test_what_each_term_moves() -> None:
+    everything = dict.fromkeys(("logits", "boxes", "quality", "center mean", "center sigma"), True)
+    assert gradients("positive") == everything
+    scored = {"logits": True, "quality": True}
+    assert gradients("negative") == dict.fromkeys(everything, False) | scored
+    assert gradients("center") == everything | dict.fromkeys(("logits", "boxes", "quality"), False)
+
+
+def test_the_centre_term_widens_the_gaussians() -> None:
+    """All weights of an object are divided by their sum, so that without this term nothing holds G up."""
+    scene = two_objects({"center mean": torch.zeros(1, 2, 2), "center sigma": torch.ones(1, 2, 2)})
+    sigma = scene.prediction.extra["center sigma"].requires_grad_()
+    losses(scene)["center"].sum.backward()
+    assert sigma.grad is not None
+    # Object 0 has its points beside its centre, not above or below: only the horizontal deviation is felt.
+    assert (sigma.grad < 0).tolist() == [[[True, False], [True, True]]]
+
+
+def test_extreme_logits_stay_finite() -> None:
+    """In float32, where probabilities are 0 or 1 to the last bit, and G is 0."""
+    for logit in (-200.0, 200.0):
+        scene = small_scene()
+        said = scene.prediction
+        wide = {"center mean": torch.full((2, 2, 2), 50.0), "center sigma": torch.full((2, 2, 2), 1.0)}
+        prediction = Prediction(
+            logits=torch.full_like(said.logits, logit, dtype=torch.float32).requires_grad_(),
+            boxes=said.boxes.float().requires_grad_(),
+            quality=torch.full_like(said.quality, logit, dtype=torch.float32).requires_grad_(),
+            extra={name: value.requires_grad_() for name, value in wide.items()},
+        )
+        found = losses(scene._replace(prediction=prediction))
+        assert all(term.sum.isfinite() for term in found.terms.values())
+        found.total().backward()
+        for value in (prediction.logits, prediction.boxes, prediction.quality, *wide.values()):
+            assert value.grad is not None
+            assert value.grad.isfinite().all()
+
+
+def test_a_batch_without_objects_reaches_every_parameter() -> None:
+    config = ModelConfig(
+        "resnet18", weights="none", frozen_stages=0, channels=32, groups=8, depth=1, part=CenterPrior()
+    )
+    detector = Detector(config, classes=3)
+    targets = [make_target([], (32, 32)), make_target([], (30, 32))]
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    points, prediction = detector(images, Supervision(targets))
+    found = losses(Scene(points, prediction, targets))
+    assert sums(found)["positive"] == (0, 0)
+    assert sums(found)["center"] == (0, 0)
+    assert found["negative"].norm == 0
+    found.total().backward()
+    for name, parameter in detector.named_parameters():
+        assert parameter.grad is not None, f"{name} is not in the graph"
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_low_precision_is_computed_in_float32() -> None:
+    scene = make_scene(2)
+    logits, quality = scene.prediction.logits.bfloat16(), scene.prediction.quality.bfloat16()
+    low = scene._replace(prediction=replace(scene.prediction, logits=logits, quality=quality))
+    wide = scene._replace(prediction=replace(scene.prediction, logits=logits.float(), quality=quality.float()))
+    expected = sums(losses(wide))
+    assert sums(losses(low)) == expected
+    with torch.autocast("cpu", torch.bfloat16):
+        assert sums(losses(wide)) == expected
+    assert losses(low).total().dtype == torch.float32
+
+
+def test_points_in_crowds_take_no_part() -> None:
+    """The crowd covers points 2 and 3; they lie in object 1 and stay. Without it they are ignored."""
+    scene = two_objects()
+    crowd = make_target([[0, 0, 16, 8]], (16, 16), crowd=[[0, 8, 16, 16]])
+    plain = make_target([[0, 0, 16, 8]], (16, 16))
+    one, other = (losses(scene._replace(targets=[target])) for target in (crowd, plain))
+    # Two points, two classes of probability 1/4 each. Point 4 lies on the crowd's border.
+    assert (other["negative"].sum - one["negative"].sum).item() == pytest.approx(0.75 * 4 * 0.0625 * -math.log(0.75))
+    assert sums(one)["positive"] == pytest.approx(sums(other)["positive"])
+
+
+def test_a_point_that_is_ignored_takes_no_part_even_in_a_box() -> None:
+    scene = two_objects()
+    assignment = AutoAssign()(*scene)
+    assignment.gt[0, 1] = IGNORED
+    found = sums(AutoAssignCriterion()(*scene, assignment))
+    for name, term in slow_auto_assign.losses(pictures(scene), ignored=[[1]]).items():
+        assert found[name] == pytest.approx(term), name
+
+
+# --- what it asks for
+
+
+def test_what_a_recipe_must_give() -> None:
+    AutoAssignCriterion().require(AutoAssign(), CenterPrior())
+    for assigner, part, said in (
+        (FCOS(), CenterPrior(), "assigner is FCOS; allowed: AutoAssign"),
+        (DW(), CenterPrior(), "assigner is DW"),
+        (AutoAssign(confidence=2.0), CenterPrior(), r"confidence is 3\.0; allowed: the assigner's, 2\.0"),
+        (AutoAssign(box_power=1.0), CenterPrior(), r"box_power is 5\.0; allowed: the assigner's, 1\.0"),
+        (AutoAssign(), None, r"model\.part is none; allowed: CenterPrior"),
+        (AutoAssign(), Depression(), r"model\.part is Depression"),
+    ):
+        with pytest.raises(InputError, match=f"^criterion AutoAssignCriterion: {said}"):
+            AutoAssignCriterion().require(assigner, part)  # type: ignore[arg-type]
+
+
+def test_the_recipe() -> None:
+    recipe = load_recipe("small_auto_assign")
+    assert (recipe.assigner, recipe.criterion, recipe.model.part) == (
+        AutoAssign(),
+        AutoAssignCriterion(),
+        CenterPrior(),
+    )
+    assert (recipe.model.box_bias, recipe.model.class_prior, recipe.postprocess.score) == (4.0, 0.02, "quality")
+    small = load_recipe("small")
+    assert replace(recipe, model=small.model, assigner=small.assigner, criterion=small.criterion) == small
+
+
+def test_an_assignment_without_pairs_is_refused() -> None:
+    scene = make_scene(0)
+    with pytest.raises(TypeError, match="needs an assignment with pairs"):
+        AutoAssignCriterion()(*scene, FCOS()(*scene))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("confidence", -1.0),
+        ("box_power", math.inf),
+        ("gamma", 0.5),
+        ("gamma", math.nan),
+        ("positive_factor", -1.0),
+        ("negative_factor", math.nan),
+        ("center_factor", math.inf),
+    ],
+)
+def test_an_option_that_is_not_allowed(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^criterion: {name} is {value}; allowed: "):
+        AutoAssignCriterion(**{name: value})
+
+
+def test_factors() -> None:
+    scene = make_scene(1)
+    one = sums(losses(scene))
+    many = sums(losses(scene, AutoAssignCriterion(positive_factor=0.5, negative_factor=0.25, center_factor=3.0)))
+    for name, factor in (("positive", 2), ("negative", 1 / 3), ("center", 4)):
+        assert many[name] == pytest.approx((factor * one[name][0], one[name][1]))
+
+
+# --- on a GPU, without one
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_on_a_fake_gpu() -> None:
+    with CUDA:
+        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
+        prediction = Prediction(
+            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
+            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
+            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
+            extra={name: torch.zeros(2, 3, 2, requires_grad=True) for name in ("center mean", "center sigma")},
+        )
+    scene = Scene(points, prediction, fake_targets())
+    assignment = AutoAssign()(*scene)
+    values = (assignment.gt, assignment.score, assignment.weight, assignment.pairs, assignment.state)
+    assert devices(*values, assignment.finite, assignment.not_finite, assignment.counts()) == {"cuda:0"}
+    with Waits() as waits:
+        total = losses(scene).total()
+    assert waits.seen == []
+    assert (str(total.device), total.dtype, total.requires_grad) == ("cuda:0", torch.float32, True)
+
+
+def test_nothing_waits() -> None:
+    scene = make_scene(0, objects=(5, 0))
+    with Waits() as waits:
+        losses(scene).total()
+    assert waits.seen == []
