@@ -33,7 +33,7 @@ class Corners:
     def read(self, values: Float[Tensor, "B P N"]) -> Float[Tensor, "B M S N"]:
         """Values of points, interpolated; differentiable."""
         index = self.point.flatten(1)[..., None].expand(-1, -1, values.shape[2])
-        corners = values.gather(1, index).view(*self.point.shape, -1)
+        corners = values.gather(1, index).view(*self.point.shape, values.shape[2])
         return (corners * self.weight[..., None]).sum(dim=3)
 
     def spread(self, factor: Float[Tensor, "B M S"], points: int) -> Float[Tensor, "B M P"]:

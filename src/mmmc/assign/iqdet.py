@@ -19,6 +19,9 @@ from mmmc.parts.box_mixture import DEVIATIONS, draw, lattice, normalised, pixels
 from mmmc.parts.level_grid import LevelGrid, level_grids, open_levels
 from mmmc.structures import Assignment, Points, Prediction, Target
 
+FIXED = (0.618034, 0.5, 0.5)
+"""Shifts of a lattice that does not move. The first takes no position to where one level's share ends."""
+
 
 @dataclass(frozen=True)
 class Positions:
@@ -90,7 +93,7 @@ class IQDet(Assigner):
         """Mixtures and positions of an untrained part, with a lattice that is not moved."""
         admitted = open_levels(grids, objects.boxes)
         mixture = start_mixture(admitted.shape, self.deviation, objects.boxes)
-        fixed = lattice(self.samples, [(0.5, 0.5, 0.5)] * len(objects.counts), objects.boxes)
+        fixed = lattice(self.samples, [FIXED] * len(objects.counts), objects.boxes)
         at, level = draw(mixture, admitted, fixed)
         return mixture, torch.cat([pixels(at, objects.boxes[:, :, None]), level[..., None].to(at.dtype)], dim=3)
 

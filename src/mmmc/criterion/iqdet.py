@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from mmmc.assign.candidates import by_level
 from mmmc.assign.iqdet import IQDet, given, positions
 from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
@@ -165,7 +164,8 @@ def distribution_term(
     iou = iou.where(allowed, 0)
     x1, y1, x2, y2 = objects.boxes[..., None].unbind(2)
     total, norm = [], []
-    parts = zip(grids, by_level(points, iou), by_level(points, allowed), mixture.unbind(2), strict=True)
+    sizes = [height * width for height, width in points.shapes]
+    parts = zip(grids, iou.split(sizes, dim=2), allowed.split(sizes, dim=2), mixture.unbind(2), strict=True)
     for grid, target, mask, level_mixture in parts:
         # Columns and rows apart: a Gaussian is the product of two, which spares a tensor of all pairs and components.
         at_x, at_y = normalised(grid.x, x1, x2), normalised(grid.y, y1, y2)
