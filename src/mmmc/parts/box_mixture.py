@@ -138,4 +138,4 @@ def _log_shares(mixture: Float[Tensor, "*shape K 5"]) -> Float[Tensor, "*shape N
 def _half_square(
     at: Float[Tensor, "*shape n"], mean: Float[Tensor, "*shape K"], deviation: Float[Tensor, "*shape K"]
 ) -> Float[Tensor, "*shape n K"]:
-    return ((at[..., None] - mean[..., None, :]) / deviation[..., None, :]).square() / 2
+    return ((at[..., None] - mean[..., None, :]) / deviation[..., None, :]).square()
