@@ -60,7 +60,7 @@ def quality_logs(
     """
     shares = _log_shares(mixture)[..., None, None, :]
     far_x = _half_square(x, mixture[..., 1], mixture[..., 3])
-    far_y = _half_square(y, mixture[..., 1], mixture[..., 3])
+    far_y = _half_square(y, mixture[..., 2], mixture[..., 4])
     far = far_x[..., None, :, :] + far_y[..., :, None, :]
     # The logarithm at a mean itself is minus infinity, of which there is no gradient.
     apart = -(-far.clamp(min=torch.finfo(far.dtype).tiny)).expm1()
