@@ -49,8 +49,6 @@ class FreeAnchor(Assigner):
         name = type(self).__name__
         if not self.bag >= 1:
             raise InputError(f"assigner {name}: bag is {self.bag}; allowed: 1 or more.")
-        if self.bag_by not in ("iou", "center"):
-            raise InputError(f"assigner {name}: bag_by is {self.bag_by!r}; allowed: 'iou', 'center'.")
         if not 0 <= self.box_factor < torch.inf:
             raise InputError(
                 f"assigner {name}: box_factor is {self.box_factor}; allowed: a finite number of at least 0."
