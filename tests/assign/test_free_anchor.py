@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from near_scenes import near_scene
 from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets
 
-from mmmc.assign import FreeAnchor, ignore_crowds
+from mmmc.assign import MAL, FreeAnchor, ignore_crowds
 from mmmc.assign.bags import foremost
 from mmmc.criterion import BagCriterion
 from mmmc.errors import InputError
 from mmmc.points import make_points
 from mmmc.structures import IGNORED, Assignment, ObjectState, Prediction
-from mmmc.testing import Scene, check_assigner, make_scene, make_target
+from mmmc.testing import check_assigner, make_scene, make_target
 
 from . import slow_bags
 from .slow_rules import Picture
@@ -35,26 +36,9 @@ def test_promises(rule: FreeAnchor) -> None:
     check_assigner(rule)
 
 
-def near_scene(seed: int) -> Scene:
-    """At most 200 points in float64; a third of the predicted boxes are an object's, more or less."""
-    levels = 1 + seed % 4
-    scene = make_scene(seed, images=1, objects=1 + seed % 13, size=(88, 96), strides=(8, 16, 32, 64)[:levels])
-    assert len(scene.points) <= 200
-    random = torch.Generator().manual_seed(seed)
-    truth = scene.targets[0].boxes[torch.randint(1 + seed % 13, (len(scene.points),), generator=random)]
-    sides = (truth[:, 2:] - truth[:, :2]).repeat(1, 2)
-    shift = 0.2 * (torch.rand(len(scene.points), 4, generator=random) - 0.5) * sides
-    near = torch.rand(len(scene.points), 1, generator=random) < 1 / 3
-    prediction = scene.prediction
-    boxes = torch.where(near, truth + shift, prediction.boxes[0])[None]
-    return scene._replace(
-        prediction=Prediction(prediction.logits.double(), boxes.double(), prediction.quality.double())
-    )
-
-
 def compare(rule: FreeAnchor, count: int) -> None:
     for seed in range(count):
-        scene = near_scene(seed)
+        scene = near_scene(seed, spread=0.2)
         found = rule(*scene)
         picture = Picture(scene.points, scene.prediction, scene.targets[0])
         expected = slow_bags.pairs(rule, picture)
@@ -206,9 +190,8 @@ def test_an_option_that_is_not_allowed(options: dict[str, object], said: str) ->
 
 
 @pytest.mark.usefixtures("fake_cuda")
-@pytest.mark.parametrize("bag_by", ["iou", "center"])
-def test_on_fake_cuda(bag_by: str) -> None:
-    rule = FreeAnchor(bag_by=bag_by)  # type: ignore[arg-type]
+@pytest.mark.parametrize("rule", [FreeAnchor(), FreeAnchor(bag_by="center"), MAL(bag=50, progress=0.5)], ids=str)
+def test_on_fake_cuda(rule: FreeAnchor) -> None:
     with CUDA:
         points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
         said = Prediction(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from near_scenes import near_scene
 from slow_bag_losses import slow_losses
 from test_fake_cuda import Waits
 
@@ -94,6 +95,7 @@ def test_padding_is_background_and_nobodys_best_box() -> None:
     """
     said = prediction()
     said.boxes[0, 2], said.boxes[0, 0] = said.boxes[0, 0].clone(), said.boxes[0, 15]
+    said.boxes[0, 3] = math.nan
     target = replace(TWO, size=(32, 17))
     assert terms(LOSSES, said, target)["background"][0] == pytest.approx(0.5 * 39 * QUARTER, rel=1e-5)
 
@@ -163,21 +165,12 @@ def test_certain_scores_stay_finite(logit: float) -> None:
 # --- against the slow form
 
 
-def near_scene(seed: int) -> Scene:
-    """At most 200 points in float64 on a picture with padding; a third of the boxes are an object's, more or less."""
-    levels, objects = 1 + seed % 3, 1 + seed % 9
-    scene = make_scene(seed, images=1, objects=objects, size=(72, 80), strides=(8, 16, 32)[:levels])
-    random = torch.Generator().manual_seed(seed)
-    truth = scene.targets[0].boxes[torch.randint(objects, (len(scene.points),), generator=random)]
-    sides = (truth[:, 2:] - truth[:, :2]).repeat(1, 2)
-    shift = 0.3 * (torch.rand(len(scene.points), 4, generator=random) - 0.5) * sides
-    near = torch.rand(len(scene.points), 1, generator=random) < 1 / 3
-    boxes = torch.where(near, truth + shift, scene.prediction.boxes[0])[None]
-    values = (scene.prediction.logits, boxes, scene.prediction.quality)
-    target = replace(scene.targets[0], size=(64, 76), crowd=torch.tensor([[40.0, 0.0, 80.0, 20.0]]))
-    return scene._replace(
-        prediction=Prediction(*(value.double().requires_grad_() for value in values)), targets=[target]
-    )
+def padded_scene(seed: int) -> Scene:
+    """With padding, and with a crowd."""
+    scene = near_scene(seed, spread=0.3)
+    target = replace(scene.targets[0], size=(80, 92), crowd=torch.tensor([[40.0, 0.0, 96.0, 20.0]]))
+    values = (scene.prediction.logits, scene.prediction.boxes, scene.prediction.quality)
+    return scene._replace(prediction=Prediction(*(value.requires_grad_() for value in values)), targets=[target])
 
 
 CASES = [
@@ -191,7 +184,7 @@ BY_CASE = pytest.mark.parametrize(("rule", "criterion"), CASES, ids=[str(rule) f
 def compare(rule: FreeAnchor, criterion: BagCriterion, count: int) -> None:
     criterion.require(rule, None)
     for seed in range(count):
-        scene = near_scene(seed)
+        scene = padded_scene(seed)
         assignment = ignore_crowds(scene.points, rule(*scene), scene.targets)
         losses = criterion(*scene, assignment)
         slow = slow_losses(criterion, scene.points, scene.prediction, scene.targets[0], assignment)

@@ -145,7 +145,7 @@ class BagCriterion(Criterion):
             classes: C.
         """
         predicted = boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-        iou = paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted)) * used[:, None]
+        iou = paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted)).masked_fill(~used[:, None], 0)
         span = (iou.amax(dim=2, keepdim=True) - self.threshold).clamp(min=SMALLEST_SPAN)
         share = ((iou - self.threshold) / span).clamp(min=0, max=1)
         # By scattering to the classes: no tensor of points, objects and classes.
