@@ -1,7 +1,5 @@
-"""The losses of bags written again, slowly: loops over objects and points, probabilities in place of logits.
-
-Tensors without an axis, so that their gradients can be compared as well.
-"""
+"""The losses of bags written again, from the published text: loops over objects, points and classes, probabilities in
+place of logits, and the weights as they stand, so that their gradients can be compared as well."""
 
 from __future__ import annotations
 
@@ -17,38 +15,36 @@ def slow_losses(
     rule: BagCriterion, points: Points, prediction: Prediction, target: Target, assignment: Assignment
 ) -> tuple[Tensor, Tensor]:
     """Sums of the two terms of one picture."""
-    probability, boxes = prediction.logits[0].sigmoid(), prediction.boxes[0]
-    truth = target.boxes.to(boxes.dtype)
     assert assignment.pairs is not None
-    zero = 0 * probability.sum()
-    bag_sum, background_sum = zero, zero
-    for m, label in enumerate(target.labels.tolist()):
-        match, weight = [], []
-        for p in range(len(points)):
-            if assignment.pairs[0, m, p] > 0:
-                loss = rule.box_factor * generalized_box_iou_loss(boxes[p], truth[m], eps=0)
-                value = probability[p, label] * torch.exp(-loss)
-                match.append(value)
-                weight.append(1 / (1 - value))
-        if match:
-            total = torch.stack(weight).sum()
-            mean = torch.stack([w / total * v for w, v in zip(weight, match, strict=True)]).sum()
-            bag_sum = bag_sum - rule.alpha * torch.log(mean)
+    pairs, gt = assignment.pairs[0].tolist(), assignment.gt[0].tolist()
+    return bags(rule, prediction, target, pairs), background(rule, points, prediction, target, gt)
 
-    height, width = target.size
-    seen = [
-        p for p, (x, y) in enumerate(points.xy.tolist()) if x < width and y < height and assignment.gt[0, p] != IGNORED
-    ]
-    overlap = box_iou(boxes.detach(), truth).tolist()
-    for p in range(len(points)):
-        if assignment.gt[0, p] == IGNORED:
-            continue
-        for c in range(probability.shape[1]):
-            belongs = 0.0
-            for m, label in enumerate(target.labels.tolist()):
-                best = max(overlap[q][m] for q in seen)
-                if label == c and p in seen and overlap[p][m] > rule.threshold:
-                    belongs = max(belongs, (overlap[p][m] - rule.threshold) / (best - rule.threshold))
-            q = probability[p, c] * (1 - belongs)
-            background_sum = background_sum - (1 - rule.alpha) * q**rule.gamma * torch.log(1 - q)
-    return bag_sum, background_sum
+
+def bags(rule: BagCriterion, prediction: Prediction, target: Target, pairs: list[list[float]]) -> Tensor:
+    probability, boxes = prediction.logits[0].sigmoid(), prediction.boxes[0]
+    total = 0 * probability.sum()
+    for truth, label, row in zip(target.boxes.to(boxes.dtype), target.labels.tolist(), pairs, strict=True):
+        bag = [p for p, weight in enumerate(row) if weight > 0]
+        if bag:
+            loss = rule.box_factor * generalized_box_iou_loss(boxes[bag], truth.expand(len(bag), 4), eps=0)
+            match = probability[bag, label] * torch.exp(-loss)
+            weight = 1 / (1 - match)
+            total = total - rule.alpha * torch.log((weight / weight.sum() * match).sum())
+    return total
+
+
+def background(rule: BagCriterion, points: Points, prediction: Prediction, target: Target, gt: list[int]) -> Tensor:
+    probability, boxes = prediction.logits[0].sigmoid(), prediction.boxes[0].detach()
+    (height, width), labels = target.size, target.labels.tolist()
+    seen = [p for p, (x, y) in enumerate(points.xy.tolist()) if x < width and y < height and gt[p] != IGNORED]
+    overlap = box_iou(boxes, target.boxes.to(boxes.dtype)).tolist()
+    best = [max(overlap[p][m] for p in seen) for m in range(len(labels))]
+    belongs = [[0.0] * probability.shape[1] for _ in gt]
+    for p in seen:
+        for m, label in enumerate(labels):
+            if overlap[p][m] > rule.threshold:
+                share = (overlap[p][m] - rule.threshold) / (best[m] - rule.threshold)
+                belongs[p][label] = max(belongs[p][label], share)
+    counted = [p for p, owner in enumerate(gt) if owner != IGNORED]
+    q = (probability * (1 - torch.tensor(belongs, dtype=boxes.dtype)))[counted]
+    return -(1 - rule.alpha) * (q**rule.gamma * torch.log(1 - q)).sum()

@@ -202,7 +202,7 @@ def compare(rule: FreeAnchor, criterion: BagCriterion, count: int) -> None:
 
 @BY_CASE
 def test_equals_the_slow_form(rule: FreeAnchor, criterion: BagCriterion) -> None:
-    compare(rule, criterion, 12)
+    compare(rule, criterion, 30)
 
 
 @pytest.mark.full
