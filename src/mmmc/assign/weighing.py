@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmmc.assign.conflicts import object_states
 from mmmc.assign.pairs import Objects
+from mmmc.boxes import area
 from mmmc.structures import NEGATIVE, Assignment
 
 
@@ -21,8 +22,8 @@ def weighed(
 ) -> Assignment:
     """The assignment that these weights of pairs describe.
 
-    Each point's `gt` is the object of its heaviest pair (of equal ones the first) and its `weight` that pair's; other
-    points weigh 1.
+    Each point's `gt` is the object of its heaviest pair (of equal ones the smallest object, as where each is the only
+    one of its object) and its `weight` that pair's; other points weigh 1.
 
     Args:
         objects: of the batch.
@@ -31,7 +32,9 @@ def weighed(
         wrong: by the term that the rule looks at, which objects met a value that is not finite.
     """
     if weights.shape[1]:
-        heaviest, owner = weights.max(dim=1)
+        heaviest = weights.amax(dim=1)
+        rivals = area(objects.boxes)[..., None].masked_fill(weights < heaviest[:, None], torch.inf)
+        owner = rivals.argmin(dim=1)
     else:
         heaviest = weights.new_zeros(weights.shape[0], weights.shape[2])
         owner = torch.zeros_like(heaviest, dtype=torch.long)

@@ -19,8 +19,9 @@ class Depression(Part):
     """Hide the positions of highest activation on each level, more and more up to the middle of the training.
 
     Re-created from a description of the published training: the activation of a position is the mean of its
-    channels; a share of the positions is hidden; the head then sees `(3 · hidden + whole) / 4`. The share climbs
-    from 0 to `most` in `steps` steps and falls back in as many.
+    channels; a share of the positions is set to 0; the head then sees `(3 · what is left + the whole) / 4`. The share
+    climbs from 0 to `most` in `steps` steps and falls back in as many; each share holds for as long as the others,
+    `most` in the middle of the training. Not verified against the published training.
 
     Args:
         most: largest share of hidden positions.
@@ -43,7 +44,8 @@ class Depression(Part):
     def share(self, progress: float) -> float:
         """Hidden share of the positions when this much of the training is done: 0, then up, then down to 0."""
         climb = 1 - abs(2 * progress - 1)
-        return self.most * int(climb * self.steps + 1e-9) / self.steps
+        # One stage more than steps, so that the highest lasts as long as the others.
+        return self.most * min(int(climb * (self.steps + 1) + 1e-9), self.steps) / self.steps
 
 
 class HiddenPeaks(TrainingPart):
@@ -58,7 +60,8 @@ class HiddenPeaks(TrainingPart):
     ) -> Sequence[Float[Tensor, "B D _ _"]]:
         """See `TrainingPart`."""
         share = self.config.share(supervision.progress) if self.training else 0.0
-        return [self._depressed(features, int(share * features[0, 0].numel())) for features in maps]
+        # The small number is for products like 0.1 · 30, which rounding may put below 3.
+        return [self._depressed(features, int(share * features[0, 0].numel() + 1e-9)) for features in maps]
 
     @staticmethod
     def _depressed(features: Float[Tensor, "B D h w"], hidden: int) -> Float[Tensor, "B D h w"]:
