@@ -166,8 +166,8 @@ def test_levels_by_the_middle_of_the_box() -> None:
     found = shrunk(APS(num_levels=1), box, cls)
     assert found.levels.stat[0, 0].tolist() == pytest.approx([1.0, 0.8, 0.9])
     assert found.levels.chosen[0, 0].tolist() == [False, True, False]
-    # The candidates are still those of least loss on the level: x = 8 and 40 (losses .3 and .4).
-    assert sorted(found.shortlist.point[found.shortlist.valid].tolist()) == [8, 10]
+    # The candidates are still those of least loss on the level: x = 8 and 56, with .3 each.
+    assert sorted(found.shortlist.point[found.shortlist.valid].tolist()) == [8, 11]
     found = shrunk(APS(num_levels=1, shrink=0.5), box, cls)
     assert found.levels.stat[0, 0].tolist() == pytest.approx([0.7, 0.6, 0.9])  # .7 1.0 .4 | .8 .4 | .9
     # By one loss alone, and on two levels.
