@@ -1,6 +1,6 @@
 """APS written again, slowly: a loop over objects and points in plain numbers, with scikit-learn's mixture.
 
-It shares no line with the package. For the defaults and for the authors' variant only.
+It shares no line with the package. For the defaults, for the authors' variant, and for levels as FSAF chooses them.
 """
 
 from __future__ import annotations
@@ -61,6 +61,15 @@ def positives(cost: np.ndarray, rule: str, scale: str) -> np.ndarray:
     return x <= x[mode]
 
 
+def in_the_middle(own: Sequence[int], xy: np.ndarray, box: Sequence[float], shrink: float) -> list[int]:
+    """Of an object's points on one level those in its shrunk box; if there are none, those nearest to the centre."""
+    cx, cy = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    wide, high = shrink * (box[2] - box[0]), shrink * (box[3] - box[1])
+    found = [p for p in own if 2 * abs(xy[p][0] - cx) < wide and 2 * abs(xy[p][1] - cy) < high]
+    away = {p: (xy[p][0] - cx) ** 2 + (xy[p][1] - cy) ** 2 for p in own}
+    return found or [p for p in own if away[p] == min(away.values())]
+
+
 def assign(
     rule: APS, points: Points, prediction: Prediction, targets: Sequence[Target]
 ) -> tuple[np.ndarray, list[list[int]]]:
@@ -87,8 +96,11 @@ def assign(
             for number in range(len(points.strides)):
                 best = sorted((p for p in inside if level[p] == number), key=cost.__getitem__)[:9]
                 if best:
-                    levels.append((sum(cost[p] for p in best) / len(best), best))
-            shortlist = [p for _, best in sorted(levels)[:2] for p in best]
+                    seen = best
+                    if rule.level_stat == "shrunk":
+                        seen = in_the_middle([p for p in inside if level[p] == number], xy, box, rule.shrink)
+                    levels.append((sum(cost[p] for p in seen) / len(seen), best))
+            shortlist = [p for _, best in sorted(levels)[: rule.num_levels] for p in best]
             lc, lr = np.array([cls[p] for p in shortlist]), np.array([reg[p] for p in shortlist])
             if rule.score == "paper":
                 fit = np.exp(-lc) / np.exp(-lc).sum() + np.exp(-lr) / np.exp(-lr).sum()

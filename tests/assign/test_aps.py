@@ -151,6 +151,44 @@ def test_levels_by_a_square_look_at_the_box_alone() -> None:
     assert found.levels.chosen[0, 0].tolist() == [False, True, False]
 
 
+def shrunk(rule: APS, box: Sequence[float], cls: Sequence[float]) -> Steps:
+    return steps(replace(rule, level_stat="shrunk", candidates_per_level=2), LEVELS, cls, [0.1] * 14, box)
+
+
+def test_levels_by_the_middle_of_the_box() -> None:
+    """Points at x = 4, 12 … 60 | 8, 24, 40, 56 | 16, 48; the box from 0 to 58 has its centre at 29.
+
+    Shrunk to 0.2 it reaches from 23.2 to 34.8: x = 28 | 24 | none, and of 16 and 48 the first is nearer to 29. Shrunk
+    to 0.5 it reaches from 14.5 to 43.5: 20, 28, 36 | 24, 40 | 16.
+    """
+    cls = [0.1, 0.1, 0.6, 0.9, 0.3, 0.1, 0.1, 0.1, 0.2, 0.7, 0.3, 0.2, 0.8, 0.1]
+    box = [0.0, 0.0, 58.0, 16.0]
+    found = shrunk(APS(num_levels=1), box, cls)
+    assert found.levels.stat[0, 0].tolist() == pytest.approx([1.0, 0.8, 0.9])
+    assert found.levels.chosen[0, 0].tolist() == [False, True, False]
+    # The candidates are still those of least loss on the level: x = 8 and 56, with .3 each.
+    assert sorted(found.shortlist.point[found.shortlist.valid].tolist()) == [8, 11]
+    found = shrunk(APS(num_levels=1, shrink=0.5), box, cls)
+    assert found.levels.stat[0, 0].tolist() == pytest.approx([0.7, 0.6, 0.9])  # .7 1.0 .4 | .8 .4 | .9
+    # By one loss alone, and on two levels.
+    found = shrunk(APS(scale_standard="cls"), box, cls)
+    assert found.levels.stat[0, 0].tolist() == pytest.approx([0.9, 0.7, 0.8])
+    assert found.levels.chosen[0, 0].tolist() == [False, True, True]
+
+
+def test_equally_near_points_stand_for_the_middle_together() -> None:
+    """The box from 0 to 64 has its centre at 32: in 25.6 … 38.4 lie 28 and 36; 24 and 40, and 16 and 48, are equal."""
+    found = shrunk(APS(), BOX, [0.1] * 3 + [0.3, 0.5] + [0.1] * 4 + [0.6, 0.8, 0.1, 0.2, 0.4])
+    assert found.levels.stat[0, 0].tolist() == pytest.approx([0.5, 0.8, 0.4])
+
+
+def test_a_loss_in_the_middle_that_is_not_finite_is_stood_in_for() -> None:
+    cls = [0.1] * 3 + [torch.nan, 0.5] + [0.1] * 9
+    box = [0.0, 0.0, 58.0, 16.0]
+    # Without x = 28, next to the centre 29 is 36, with a loss of .5 + .1.
+    assert shrunk(APS(), box, cls).levels.stat[0, 0, 0].item() == pytest.approx(0.6)
+
+
 # --- step 3: score
 
 
@@ -493,6 +531,9 @@ def test_a_loss_that_is_not_finite_takes_no_part_and_is_named() -> None:
 
 # --- the slow reference
 
+FSAF = APS(level_stat="shrunk", num_levels=1)
+REFERENCE = pytest.mark.parametrize("rule", [APS(), AUTHORS, FSAF], ids=["defaults", "authors", "fsaf"])
+
 
 def compare(rule: APS, count: int) -> None:
     for seed in range(count):
@@ -512,13 +553,13 @@ def compare(rule: APS, count: int) -> None:
         assert [state.tolist() for state in found.state] == states, f"scene {seed}"
 
 
-@pytest.mark.parametrize("rule", [APS(), AUTHORS], ids=["defaults", "authors"])
+@REFERENCE
 def test_equals_the_slow_reference(rule: APS) -> None:
     compare(rule, 30)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("rule", [APS(), AUTHORS], ids=["defaults", "authors"])
+@REFERENCE
 def test_equals_the_slow_reference_on_500_scenes(rule: APS) -> None:
     compare(rule, 500)
 
@@ -530,7 +571,8 @@ COMBINATIONS = [
     AUTHORS,
     *(APS(score=score) for score in ("code", "sum", "fit_only", "align_only", "printed")),
     *(APS(rule=rule) for rule in ("b", "c", "mean", "topk")),
-    *(APS(level_stat=stat) for stat in ("quantile", "fixed_fraction", "square")),
+    *(APS(level_stat=stat) for stat in ("quantile", "fixed_fraction", "square", "shrunk")),
+    FSAF,
     *(APS(scale_standard=standard) for standard in ("cls", "reg")),
     *(APS(class_loss=loss) for loss in ("focal_gt_only", "bce")),
     *(APS(spatial=False, scale_only=kind) for kind in ("center", "candidates", "inside")),
@@ -605,7 +647,7 @@ def test_doubling_everything_changes_nothing(seed: int, objects: int) -> None:
         replace(target, boxes=2 * target.boxes, size=(2 * target.size[0], 2 * target.size[1]))
         for target in scene.targets
     ]
-    for rule in (APS(), APS(iou_smooth=1.0), APS(level_stat="square")):
+    for rule in (APS(), APS(iou_smooth=1.0), APS(level_stat="square"), FSAF):
         assert torch.equal(rule(doubled, prediction, targets).gt, rule(*scene).gt)
 
 
@@ -651,6 +693,8 @@ def test_without_both_steps_objects_may_stay_without_although_points_are_left() 
         ({"num_levels": 0}, "num_levels is 0"),
         ({"topk": 0}, "topk is 0"),
         ({"level_share": 0.0}, "level_share is 0.0; allowed: above 0 to 1"),
+        ({"shrink": 0.0}, "shrink is 0.0; allowed: above 0 to 1"),
+        ({"shrink": 1.5}, "shrink is 1.5"),
         ({"iou_smooth": -1.0}, "iou_smooth is -1.0"),
         ({"lambda_reg": 0.0}, "lambda_reg is 0.0"),
         ({"center_radius": 0.0}, "center_radius is 0.0; allowed: above 0, or null"),

@@ -11,9 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmmc.assign.aps_steps import Levels, Owners, Scores, Split, Steps
-from mmmc.assign.candidates import Candidates, best_candidates, by_level
+from mmmc.assign.candidates import Candidates, best_candidates
 from mmmc.assign.conflicts import object_states, owners, provide
 from mmmc.assign.fcos import FCOS
+from mmmc.assign.levels import iou_with_level_squares, level_means, level_shares, middle
 from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
@@ -48,10 +49,14 @@ class APS(Assigner):
         level_stat: what a level is judged by: the `mean` over its candidates; the `quantile` of level
             `level_share` over all its points in the box; the mean over this share of them (`fixed_fraction`); or
             the IoU of the box with a square of `square_strides` strides at its centre (`square`), which looks at no
-            prediction. The mean of the best nine is lower the more points they are the best of, which favours
-            fine levels as long as all losses are alike; the other three do not have this bias.
+            prediction; or the mean over its points in the box shrunk to `shrink` of its size (`shrunk`), which with
+            `num_levels: 1` is FSAF's choice of a level (Zhu et al. 2019, section 3.3). Where the shrunk box holds no
+            point of a level, that point in the box stands for it which is nearest to the centre, or those which are.
+            The mean of the best nine is lower the more points they are the best of, which favours
+            fine levels as long as all losses are alike; the others do not have this bias.
         level_share: for `quantile` and `fixed_fraction`.
         square_strides: for `square`.
+        shrink: for `shrunk`.
         scale_standard: which loss levels are judged by (the paper's Table 1).
         score: `paper`: softmax of the negative losses and Eq. 8 as printed, high is good. `code`: the released
             code's `sqrt(sigmoid(|Lc − Lr|) · (Lc + Lr))`, low is good. `sum`: `Lc + Lr`. `fit_only` and
@@ -83,9 +88,10 @@ class APS(Assigner):
     spatial: bool = True
     scale_only: Literal["center", "candidates", "inside"] = "center"
     spatial_levels: Literal["ranges", "all"] = "ranges"
-    level_stat: Literal["mean", "quantile", "fixed_fraction", "square"] = "mean"
+    level_stat: Literal["mean", "quantile", "fixed_fraction", "square", "shrunk"] = "mean"
     level_share: float = 0.25
     square_strides: float = 8.0
+    shrink: float = 0.2
     scale_standard: Literal["cls", "reg", "sum"] = "sum"
     score: Literal["paper", "code", "sum", "fit_only", "align_only", "printed"] = "paper"
     softmax_over: Literal["object", "level"] = "object"
@@ -105,7 +111,8 @@ class APS(Assigner):
     def __post_init__(self) -> None:
         for name in ("candidates_per_level", "num_levels", "topk"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        self._require("level_share", 0 < self.level_share <= 1, "above 0 to 1")
+        for name in ("level_share", "shrink"):
+            self._require(name, 0 < getattr(self, name) <= 1, "above 0 to 1")
         self._require("iou_smooth", 0 <= self.iou_smooth < torch.inf, "a finite number of at least 0")
         for name in ("lambda_reg", "square_strides", "range_strides", "sampling_radius"):
             self._require(name, 0 < getattr(self, name) < torch.inf, "a finite number above 0")
@@ -212,23 +219,14 @@ class APS(Assigner):
     ) -> Float[Tensor, "B M L"]:
         """What levels are compared by; NaN or infinite where a level has nothing to judge."""
         if self.level_stat == "square":
-            return 1 - self._iou_with_squares(points, objects.boxes)
+            return 1 - iou_with_level_squares(points, objects.boxes, self.square_strides)
         if self.level_stat == "mean":
             values = self._standard(candidates.cls, candidates.reg)
             return values.masked_fill(~candidates.valid, 0).sum(dim=3) / candidates.valid.sum(dim=3)
-        values = self._standard(losses.cls, losses.reg).masked_fill(~eligible, torch.inf)
-        stats = []
-        for part in by_level(points, values):
-            ascending = part.sort(dim=2).values
-            # The first ⌈share · n⌉ of the n points.
-            count = (self.level_share * part.isfinite().sum(dim=2, keepdim=True)).ceil().long()
-            last = (count - 1).clamp(min=0)
-            if self.level_stat == "quantile":
-                stats.append(ascending.gather(2, last).squeeze(2))
-            else:
-                sums = ascending.masked_fill(ascending.isinf(), 0).cumsum(dim=2).gather(2, last)
-                stats.append((sums / count).squeeze(2))
-        return torch.stack(stats, dim=2)
+        values = self._standard(losses.cls, losses.reg)
+        if self.level_stat == "shrunk":
+            return level_means(points, values, middle(points, objects, eligible, self.shrink).either)
+        return level_shares(points, values, eligible, self.level_share, self.level_stat)
 
     def scores(self, shortlist: Candidates) -> Scores:
         """Step 3: fitness (Eq. 7), alignment (Eq. 8) and their geometric mean (Eq. 9), or what replaces it."""
@@ -330,14 +328,6 @@ class APS(Assigner):
 
     def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
         return {"cls": cls, "reg": reg, "sum": cls + reg}[self.scale_standard]
-
-    def _iou_with_squares(self, points: Points, boxes: Float[Tensor, "B M 4"]) -> Float[Tensor, "B M L"]:
-        center = (boxes[..., :2] + boxes[..., 2:]) / 2
-        squares = []
-        for stride in points.strides:
-            half = self.square_strides * stride / 2
-            squares.append(paired_iou(boxes, torch.cat([center - half, center + half], dim=-1)))
-        return torch.stack(squares, dim=2)
 
     def _softmax(self, values: Float[Tensor, "B M V K"], valid: Bool[Tensor, "B M V K"]) -> Float[Tensor, "B M V K"]:
         values = values.masked_fill(~valid, -torch.inf)

@@ -64,6 +64,6 @@ def best_candidates(points: Points, losses: PairLosses, allowed: Bool[Tensor, "B
     )
 
 
-def by_level(points: Points, values: Float[Tensor, "B M P"]) -> Sequence[Tensor]:
+def by_level(points: Points, values: Float[Tensor, "B M P"] | Bool[Tensor, "B M P"]) -> Sequence[Tensor]:
     """Values of all points, cut into one tensor per level."""
     return values.split([height * width for height, width in points.shapes], dim=2)

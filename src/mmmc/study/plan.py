@@ -108,13 +108,11 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
-    recipes = {
-        name: load_recipe(
-            (changes or {}).get("recipe", content["recipe"]),
-            merge(common, {key: value for key, value in (changes or {}).items() if key != "recipe"}),
-        )
-        for name, changes in content["variants"].items()
-    }
+    recipes = {}
+    for name, changes in content["variants"].items():
+        own = dict(changes or {})
+        recipe = own.pop("recipe", content["recipe"])
+        recipes[name] = load_recipe(recipe, merge(common, own))
     holdout = {bool(recipe.data.holdout) for recipe in recipes.values()}
     if len(holdout) != 1:
         raise InputError(f"{path}: some variants are scored on held out training pictures and some are not.")
