@@ -103,22 +103,22 @@ def crosses(
     weight = assignment.weight[index].float()
     heaviest = weight[gt >= 0].max().clamp(min=1e-12) if chosen.any() else weight.new_ones(())
     diameter = widest * (weight[chosen] / heaviest).clamp(0.05, 1).sqrt()
-    line = stroke_width(widest)
+    # Lines are thinner in small crosses, which would be dots otherwise.
+    line = np.array([stroke_width(size) for size in diameter.tolist()])
     owned = [colors[owner] for owner in gt[chosen].tolist()]
-    dark = [_is_dark(color) for color in owned]
-    xy, area = points.xy[chosen].cpu().numpy(), diameter.square().cpu().numpy()
-    (x, y), (dark_x, dark_y) = xy.T, xy[dark].T
-    if any(dark):
+    dark = np.array([_is_dark(color) for color in owned], dtype=bool)
+    (x, y), area = points.xy[chosen].cpu().T.numpy(), diameter.square().cpu().numpy()
+    if dark.any():
         axes.scatter(
-            dark_x,
-            dark_y,
+            x[dark],
+            y[dark],
             s=area[dark] + _CASED,
             color=unit(_CASING),
             marker=marker,
-            linewidths=line + _CASED,
+            linewidths=(line[dark] + _CASED).tolist(),
             zorder=2.9,
         )
-    axes.scatter(x, y, s=area, c=[unit(color) for color in owned], marker=marker, linewidths=line, zorder=3)
+    axes.scatter(x, y, s=area, c=[unit(color) for color in owned], marker=marker, linewidths=line.tolist(), zorder=3)
 
 
 def cross_width(pitch: float) -> float:
@@ -131,7 +131,7 @@ def cross_width(pitch: float) -> float:
 
 def stroke_width(size: float) -> float:
     """Width of the lines of a cross of this size, both in points of the page."""
-    return min(max(size / 5, 0.4), 1.4)
+    return min(max(size / 5, 0.25), 1.4)
 
 
 def _stroke(box: Box, scale: float) -> float:

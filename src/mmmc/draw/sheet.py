@@ -34,6 +34,8 @@ def fitted(text: str, width: float, size: float = _SIZE, *, bold: bool = False) 
 def wrapped(text: str, width: float, size: float = _SIZE, *, bold: bool = False) -> list[str]:
     """The text in lines of this width in inches, broken at blanks."""
     lines: list[str] = []
+    if not text:
+        return lines
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size, bold=bold) <= width:

@@ -27,7 +27,7 @@ MARKERS = tuple(MarkerStyle(shape) for shape in ("x", "+", (6, 2, 0), (8, 2, 0),
 
 _WIDTH = 13.4
 _MARGIN, _GAP, _LABEL, _TITLE = 0.12, 0.12, 1.6, 0.2
-_LEADING = 0.14
+_LEADING, _KEY_LINE = 0.14, 0.2
 _AREA, _SMALL_AREA, _LEVEL_AREA = 8.0, 5.6, 4.6
 
 
@@ -139,30 +139,37 @@ def _overlays(scene: _Scene) -> Figure:
     assigners = len(scene.comparison.names)
     panels = assigners + 1
     tally = Tally(scene.comparison, scene.names, scene.colors, _WIDTH - 2 * _MARGIN)
+    room = max(_WIDTH - 2 * _MARGIN, tally.width)
     width, height = panel_size(scene.target.size, _AREA if panels <= 8 else _SMALL_AREA)
-    most = max(int((max(_WIDTH - 2 * _MARGIN, tally.width) + _GAP) / (width + _GAP)), 1)
-    rows = ceil(panels / most)
-    columns = ceil(panels / rows)
-    titles = [scene.title(number, width) for number in range(assigners)]
-    title = max(map(len, titles)) * _LEADING + 0.05
+    columns = min(max(round((room + _GAP) / (width + _GAP)), 1), panels)
+    columns = ceil(panels / ceil(panels / columns))
+    shrunk = min(1.0, ((room + _GAP) / columns - _GAP) / width)
+    width, height = width * shrunk, height * shrunk
+    titles = [[], *(scene.title(number, width) for number in range(assigners))]
+    rows = [list(range(start, min(start + columns, panels))) for start in range(0, panels, columns)]
+    # Panels of a row stand side by side under its longest title.
+    tops = [max(len(titles[panel]) for panel in row) * _LEADING + 0.05 for row in rows]
     across = max(columns * (width + _GAP) - _GAP, tally.width) + 2 * _MARGIN
-    key = _MARGIN + rows * (title + height + _GAP) + 0.1
-    down = key + 0.3 + tally.height + _MARGIN
+    key = _MARGIN + sum(tops) + len(rows) * (height + _GAP) + 0.1
+    marks = _Key(scene, width, across)
+    down = key + marks.height + 0.2 + tally.height + _MARGIN
 
     with canvas(across, down, None) as figure:
         sheet = Sheet(figure, across, down)
-        for panel in range(panels):
-            x = _MARGIN + panel % columns * (width + _GAP)
-            y = _MARGIN + panel // columns * (title + height + _GAP)
-            axes = sheet.panel(x, y + title, width, height)
-            if panel == 0:
-                scene.truth(axes, width)
-                continue
-            number = panel - 1
-            scene.labels(axes, number, list(range(len(scene.points.strides))), width)
-            _write_lines(sheet, x, y + title - 0.05 - len(titles[number]) * _LEADING, titles[number])
-        _write_key(sheet, scene, key, width)
-        tally.draw(sheet, _MARGIN, key + 0.3)
+        y = _MARGIN
+        for row, top in zip(rows, tops, strict=True):
+            y += top
+            for column, panel in enumerate(row):
+                x = _MARGIN + column * (width + _GAP)
+                axes = sheet.panel(x, y, width, height)
+                if panel == 0:
+                    scene.truth(axes, width)
+                    continue
+                scene.labels(axes, panel - 1, list(range(len(scene.points.strides))), width)
+                _write_lines(sheet, x, y - 0.05 - len(titles[panel]) * _LEADING, titles[panel])
+            y += height + _GAP
+        marks.draw(sheet, key)
+        tally.draw(sheet, _MARGIN, key + marks.height + 0.2)
     return figure
 
 
@@ -176,15 +183,17 @@ def _levels(scene: _Scene) -> Figure:
     tally = Tally(scene.comparison, scene.names, scene.colors, _WIDTH - _MARGIN - beside)
     across = max(beside + tally.width, _LABEL + len(strides) * (width + _GAP)) + _MARGIN
     key = _MARGIN + max(first_height + _TITLE, tally.height) + 0.2
-    down = key + 0.2 + len(names) * (_TITLE + height + _GAP) + _MARGIN
+    marks = _Key(scene, width, across)
+    first = key + marks.height + 0.1
+    down = first + len(names) * (_TITLE + height + _GAP) + _MARGIN
 
     with canvas(across, down, None) as figure:
         sheet = Sheet(figure, across, down)
         scene.truth(sheet.panel(_MARGIN, _MARGIN + _TITLE, first_width, first_height), first_width)
         tally.draw(sheet, beside, _MARGIN)
-        _write_key(sheet, scene, key, width)
+        marks.draw(sheet, key)
         for number in range(len(names)):
-            y = key + 0.2 + number * (_TITLE + height + _GAP) + _TITLE
+            y = first + number * (_TITLE + height + _GAP) + _TITLE
             _write_lines(sheet, _MARGIN, y, scene.title(number, _LABEL - 0.2, brief=True))
             for level, count in enumerate(scene.counts(number)):
                 axes = sheet.panel(_LABEL + level * (width + _GAP), y, width, height)
@@ -199,27 +208,40 @@ def _write_lines(sheet: Sheet, x: float, y: float, lines: Sequence[_Line]) -> No
         sheet.write(x, y + (number + 0.5) * _LEADING, line.text, line.size, line.color, weight=line.weight)
 
 
-def _write_key(sheet: Sheet, scene: _Scene, y: float, width: float) -> None:
-    """What the marks in panels of this width mean, on one line."""
-    x = _MARGIN
-    for stride, marker in zip(scene.points.strides, MARKERS * len(scene.points.strides), strict=False):
-        size = cross_width(stride * scene.scale(width))
-        x = _write_mark(sheet, x, y, size, marker, level_name(stride))
-    said = "positive points in the colour of their object, smaller where they weigh less"
-    if scene.ignores:
-        said += " · grey dots: ignored"
-    if bool((scene.comparison.counts == 0).any()):
-        said += " · dotted box: no point"
-    sheet.write(x, y, said, color=FAINT)
+class _Key:
+    """What the marks in panels of this width mean, in as many lines as a page of `across` inches needs."""
 
+    def __init__(self, scene: _Scene, width: float, across: float) -> None:
+        room = across - 2 * _MARGIN
+        strides = scene.points.strides
+        self.marks: list[tuple[float, int, float, int]] = []
+        x, line = 0.0, 0
+        for level, stride in enumerate(strides):
+            size = cross_width(stride * scene.scale(width))
+            taken = size / POINT + 0.06 + text_width(level_name(stride))
+            if x > 0 and x + taken > room:
+                x, line = 0.0, line + 1
+            self.marks.append((x, line, size, level))
+            x += taken + 0.2
+        said = "positive points in the colour of their object, smaller where they weigh less"
+        said += " · grey dots: ignored" if scene.ignores else ""
+        said += " · dotted box: no point" if bool((scene.comparison.counts == 0).any()) else ""
+        if x + text_width(said) > room:
+            x, line = 0.0, line + 1
+        self.strides, self.start, self.said = strides, (x, line), wrapped(said, room)
+        self.height = (line + len(self.said)) * _KEY_LINE
 
-def _write_mark(sheet: Sheet, x: float, y: float, size: float, marker: MarkerStyle, text: str) -> float:
-    """A mark and its meaning; where the next may begin."""
-    x += size / 2 / POINT
-    sheet.axes.scatter([x], [y], s=size**2, marker=marker, color=INK, linewidths=stroke_width(size))
-    x += size / 2 / POINT + 0.06
-    sheet.write(x, y, text)
-    return x + text_width(text) + 0.2
+    def draw(self, sheet: Sheet, y: float) -> None:
+        """Write it, from this height on."""
+        y += _KEY_LINE / 2
+        for x, line, size, level in self.marks:
+            middle, level_y = _MARGIN + x + size / 2 / POINT, y + line * _KEY_LINE
+            marker = MARKERS[level % len(MARKERS)]
+            sheet.axes.scatter([middle], [level_y], s=size**2, marker=marker, color=INK, linewidths=stroke_width(size))
+            sheet.write(middle + size / 2 / POINT + 0.06, level_y, level_name(self.strides[level]))
+        x, line = self.start
+        for number, text in enumerate(self.said):
+            sheet.write(_MARGIN + x, y + (line + number) * _KEY_LINE, text, color=FAINT)
 
 
 def _counted(count: int) -> str:
