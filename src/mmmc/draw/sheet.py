@@ -86,7 +86,7 @@ class Sheet:
     def __init__(self, figure: Figure, width: float, height: float) -> None:
         self.figure, self.width, self.height = figure, width, height
         self.axes = figure.add_axes((0, 0, 1, 1), label="sheet")
-        self.axes.set(xlim=(0, width), ylim=(height, 0))
+        self.axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
         self.axes.set_axis_off()
 
     def panel(self, x: float, y: float, width: float, height: float) -> Axes:
