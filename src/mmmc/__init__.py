@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmmc.comparison import compare_assigners
     from mmmc.errors import InputError
     from mmmc.gallery import draw_run
     from mmmc.predictor import Predictor, load
@@ -21,13 +22,24 @@ _HOMES = {
     "Predictor": "mmmc.predictor",
     "Recipe": "mmmc.recipe",
     "check_assigner": "mmmc.testing",
+    "compare_assigners": "mmmc.comparison",
     "draw_run": "mmmc.gallery",
     "load": "mmmc.predictor",
     "load_recipe": "mmmc.recipe",
     "train": "mmmc.training",
 }
 
-__all__ = ["InputError", "Predictor", "Recipe", "check_assigner", "draw_run", "load", "load_recipe", "train"]
+__all__ = [
+    "InputError",
+    "Predictor",
+    "Recipe",
+    "check_assigner",
+    "compare_assigners",
+    "draw_run",
+    "load",
+    "load_recipe",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from mmmc import draw
 from mmmc.assign import FCOS, ignore_crowds
+from mmmc.comparison import compare_assigners
 from mmmc.criterion import DenseCriterion
 from mmmc.data.batching import collate
 from mmmc.data.coco import CocoSet
 from mmmc.data.loading import eval_sample
 from mmmc.data.pictures import read_picture
+from mmmc.errors import InputError
 from mmmc.files import write_atomically
 from mmmc.predictor import Predictor
+from mmmc.recipe.naming import NamedAssigner
 from mmmc.structures import Batch, Points, Prediction, Supervision, Target
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
@@ -82,6 +86,34 @@ def draw_labels(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
     assignment = predictor.recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
     return draw.positives(batch.images[0], points, assignment, 0, batch.targets[0], predictor.categories.names)
+
+
+def draw_assigners(
+    predictor: Predictor,
+    pictures: CocoSet,
+    index: int,
+    assigners: Sequence[NamedAssigner],
+    *,
+    per_level: bool = False,
+) -> Figure:
+    """Where assigners, as they are when training ends, put their labels on the same predictions of a picture.
+
+    Raises:
+        InputError: the picture has no object, or an assigner reads a branch that the run's detector does not have.
+    """
+    batch = eval_batch(predictor, pictures, index)
+    target = batch.targets[0]
+    if not len(target.labels):
+        raise InputError(f"{pictures.names[index]} has no object to give points to.")
+    points, prediction = predict_on_cpu(predictor, batch)
+    rules = {named.name: named.assigner.at(1.0) for named in assigners}
+    return draw.side_by_side(
+        batch.images[0],
+        compare_assigners(rules, points, prediction, target),
+        predictor.categories.names,
+        notes={named.name: named.note for named in assigners},
+        per_level=per_level,
+    )
 
 
 def draw_losses(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:

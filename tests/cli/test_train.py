@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mmmc.assign import FCOS
 from mmmc.cli import main
 from mmmc.cli import train as verb
 from mmmc.errors import InputError
@@ -63,6 +65,21 @@ def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
     wanted = {"data": {"path": "sets/cells"}, "train": {"seed": 5}}
     assigner = {"class_path": "mmmc.assign.FCOS", "init_args": {"range_strides": 3.0}}
     assert asked["recipe"] == load_recipe("demo_fcos", {**wanted, "assigner": assigner})
+
+
+@dataclass(frozen=True)
+class Mine(FCOS):
+    """A stranger's assigner."""
+
+    pull: float = 0.5
+
+
+@pytest.mark.parametrize("path", [f"{__name__}:Mine", f"{__name__}.Mine"])
+def test_a_strangers_assigner(asked: dict[str, Any], path: str) -> None:
+    assert main(["train", "cells", "--assigner", path, "--assigner.pull", "2"]) == 2
+    assert asked["recipe"].assigner == Mine(pull=2.0)
+    assert main(["train", "cells", f"--assigner={path}"]) == 2
+    assert asked["recipe"].assigner == Mine()
 
 
 def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import mmmc
+from mmmc.assign import FCOS
 from mmmc.cli import main
 from mmmc.evaluate import NUMBERS
 
@@ -147,3 +149,54 @@ def test_show_one_kind_of_a_file_beside_the_run(tiny_run: Path, tiny_set: Path, 
     out = ["--kinds", "losses", "--out", f"{tmp_path}/out"]
     assert main(["show", str(weights), *train, *out]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train_00000-losses.png"]
+
+
+def test_show_assigners_side_by_side(tiny_run: Path, tmp_path: Path) -> None:
+    pictures = ("val_00001.png", "val_00002.png")
+    asked = ("--assigners", f"fcos,ATSS(topk=3),tal,run,{__name__}:Lenient")
+    assert main(["show", str(tiny_run), *pictures, *asked, "--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name[:-4]}-assigners.png" for name in pictures]
+    assert main(["show", str(tiny_run), pictures[0], *asked, "--per-level", "--out", str(tmp_path)]) == 0
+    per_level = tmp_path / "val_00001-assigners-per-level.png"
+    with Image.open(per_level) as image, Image.open(tmp_path / "val_00001-assigners.png") as overlays:
+        assert (image.format, overlays.format) == ("PNG", "PNG")
+        assert image.height > overlays.height
+
+
+@dataclass(frozen=True)
+class Lenient(FCOS):
+    """A stranger's assigner."""
+
+    center_radius: float | None = None
+
+
+def test_show_assigners_of_pictures_beside_the_run(
+    tiny_run: Path, tiny_set: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    content = json.loads((tiny_set / "annotations/instances_val.json").read_text())
+    empty = content["images"][0]
+    content["annotations"] = [each for each in content["annotations"] if each["image_id"] != empty["id"]]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    where = ["--annotations", f"{tmp_path}/a.json", "--images", f"{tiny_set}/images", "--out", f"{tmp_path}/out"]
+    full = content["images"][1]["file_name"]
+    assert main(["show", str(tiny_run), full, "--assigners", "fcos,atss", *where]) == 0
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".png"]
+    capsys.readouterr()
+    assert main(["show", str(tiny_run), empty["file_name"], "--assigners", "fcos,atss", *where]) == 2
+    assert f"{empty['file_name']} has no object to give points to." in capsys.readouterr().err
+
+
+REFUSED = {
+    ("--assigners", "fcos,simoto"): "Did you mean 'simota'?",
+    ("--assigners", "fcos(topk=3)"): "FCOS has no option 'topk'",
+    ("--assigners", ""): "is no assigner; allowed: Name",
+    ("--assigners", "fcos", "--figure", "1"): "--assigners and --figure draw different pictures",
+    ("--per-level",): "--per-level is for --assigners, which is not given",
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED, ids=" ".join)
+def test_show_assigners_refused(tiny_run: Path, tmp_path: Path, capsys: Capture, arguments: tuple[str, ...]) -> None:
+    assert main(["show", str(tiny_run), *arguments, "--out", str(tmp_path)]) == 2
+    assert REFUSED[arguments] in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+from mmmc.comparison import Comparison
 from mmmc.points import make_points
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, ObjectState, Target
 
@@ -43,4 +46,21 @@ def assignment() -> Assignment:
         weight=weight,
         state=[torch.zeros(3).long(), torch.tensor([ObjectState.CHOSEN, ObjectState.FALLBACK, ObjectState.NO_POINT])],
         finite=torch.ones(2, dtype=torch.bool),
+    )
+
+
+def comparison(names: tuple[str, ...] = ("FCOS", "Mine(pull=2)")) -> Comparison:
+    """The second picture's labels above under each name, but that the last assigner gives no point to object 0."""
+    both = assignment()
+    one = Assignment(both.gt[1:], both.score[1:], both.weight[1:], [both.state[1]], both.finite[1:])
+    state = [torch.tensor([ObjectState.NONE_LEFT, ObjectState.FALLBACK, ObjectState.NO_CANDIDATE])]
+    last = replace(one, gt=one.gt.masked_fill(one.gt == 0, NEGATIVE), state=state)
+    assignments = (*[one] * (len(names) - 1), last)
+    return Comparison(
+        names=names,
+        points=POINTS,
+        target=target(),
+        assignments=assignments,
+        counts=torch.stack([each.counts()[0] for each in assignments]),
+        agreement=torch.eye(len(names)).clamp(min=0.2),
     )

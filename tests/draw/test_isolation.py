@@ -16,7 +16,7 @@ from .scenes import NAMES, PICTURE, POINTS, assignment, target
 
 DRAW_ALL = """
 import torch
-from scenes import NAMES, PICTURE, POINTS, assignment, target
+from scenes import NAMES, PICTURE, POINTS, assignment, comparison, target
 from mmmc import draw
 from mmmc.structures import Detections
 whole = target()
@@ -29,6 +29,8 @@ draw.positives(PICTURE, POINTS, assignment(), 1, whole, NAMES)
 draw.loss_maps(PICTURE, POINTS, {"box": torch.rand(len(POINTS))})
 draw.curves([])
 draw.label_map([whole.boxes], [whole.labels], [whole.size], NAMES)
+draw.side_by_side(PICTURE, comparison(), NAMES)
+draw.side_by_side(PICTURE, comparison(), NAMES, per_level=True)
 assert "matplotlib.pyplot" not in sys.modules
 """
 

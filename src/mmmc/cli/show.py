@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from jsonargparse import Namespace
 from rich.console import Console
 
 from mmmc import diagnosis
@@ -12,7 +13,8 @@ from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb
 from mmmc.closeup import FIGURES, draw_closeup
 from mmmc.data.coco import CocoSet
 from mmmc.errors import InputError, did_you_mean
-from mmmc.gallery import THRESHOLD, draw_comparison, draw_labels, draw_losses, save_figure, save_image
+from mmmc.gallery import THRESHOLD, draw_assigners, draw_comparison, draw_labels, draw_losses, save_figure, save_image
+from mmmc.recipe.naming import named_assigners
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 
@@ -49,22 +51,38 @@ def run(arguments: Sequence[str]) -> None:
         help="number of the object, as in the labels picture (default: largest)",
     )
     parser.add_argument(
+        "--assigners",
+        type=str | None,
+        default=None,
+        help="draw instead where these put their labels on the run's predictions, with commas between: names as "
+        "fcos,atss or atss(topk=15,square_strides=4), module:Class for your own, run for the run's own rule",
+    )
+    parser.add_argument(
+        "--per-level", action="store_true", help="with --assigners: a panel for each level of each assigner"
+    )
+    parser.add_argument(
         "--table", type=str | None, default=None, help="print instead: assign, what labels did in training"
     )
     config = parse(parser, arguments)
     if config.table is not None:
         print_table(config.run, config.table)
         return
+    _refuse_together(config)
     kinds = config.kinds.split(",")
     for kind in kinds:
         if kind not in KINDS:
             raise InputError(f"--kinds names {kind!r}.{did_you_mean(kind, KINDS)}")
     predictor = open_run(config)
     pictures = open_set(config, predictor)
+    assigners = named_assigners(config.assigners, predictor.recipe) if config.assigners is not None else []
     out = Path(config.out)
     for name in config.pictures or [pictures.names[0]]:
         index = find(pictures, name)
         stem = "-".join(Path(pictures.names[index]).with_suffix("").parts)
+        if config.assigners is not None:
+            figure = draw_assigners(predictor, pictures, index, assigners, per_level=config.per_level)
+            save_figure(figure, out / f"{stem}-assigners{'-per-level' * config.per_level}.png")
+            continue
         if config.figure is not None:
             figure = draw_closeup(predictor, pictures, index, config.figure, config.object)
             save_figure(figure, out / f"{stem}-{'figure-' * config.figure.isdigit()}{config.figure}.png")
@@ -76,6 +94,15 @@ def run(arguments: Sequence[str]) -> None:
         if "losses" in kinds:
             save_figure(draw_losses(predictor, pictures, index), out / f"{stem}-losses.png")
     print(f"Pictures: {out}")
+
+
+def _refuse_together(config: Namespace) -> None:
+    """One of the two would be disregarded."""
+    if config.assigners is None:
+        if config.per_level:
+            raise InputError("--per-level is for --assigners, which is not given.")
+    elif config.figure is not None:
+        raise InputError("--assigners and --figure draw different pictures; allowed: one of them.")
 
 
 def print_table(run_path: str, name: str) -> None:

@@ -13,6 +13,7 @@ from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
+from mmmc.recipe.classes import dotted_flags
 from mmmc.recipe.reading import add_recipe, instantiate, recipe_names, set_recipe
 from mmmc.training import train
 
@@ -39,6 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
     parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")
     add_recipe(parser)
+    arguments = dotted_flags(arguments)
     first = parse(parser, arguments)
     options = {
         "accelerator": first.accelerator,

@@ -10,6 +10,7 @@ from mmmc.draw.curves import curves
 from mmmc.draw.dataset import label_map
 from mmmc.draw.loss import loss_maps
 from mmmc.draw.pictures import comparison, detections, mosaic, objects
+from mmmc.draw.side_by_side import side_by_side
 
 __all__ = [
     "class_colors",
@@ -21,4 +22,5 @@ __all__ = [
     "mosaic",
     "objects",
     "positives",
+    "side_by_side",
 ]

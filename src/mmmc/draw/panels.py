@@ -54,11 +54,12 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def canvas(
-    width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+    width: float, height: float, layout: Literal["constrained", "compressed"] | None = "constrained"
 ) -> Iterator[Figure]:
     """A figure of this size in inches, in the house style whatever the caller's matplotlib settings are.
 
-    The `compressed` layout moves panels of pictures, whose proportions are fixed, close together.
+    The `compressed` layout moves panels of pictures, whose proportions are fixed, close together; none
+    leaves everything where the caller puts it.
 
     It belongs to nobody but the caller: `pyplot` does not know it. It is laid out on leaving, since ticks are made
     then, with the settings of that moment.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,8 @@ from mmmc.assign import Assigner
 from mmmc.criterion import Criterion
 from mmmc.errors import InputError, did_you_mean
 from mmmc.parts import Part
+from mmmc.recipe.classes import classes_named, dotted_content, dotted_flags, import_class, same_class
 from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
-
-CLASSES = ("assigner", "criterion", "warm_start.assigner", "warm_start.criterion", "model.part")
-"""Options whose value is an object of a class that the recipe names."""
 
 UNCOUNTED = ("seed", "workers", "log_every", "diagnose", "loggers")
 """Options of the training that change nothing but the seed, or how a run is logged."""
@@ -66,10 +64,10 @@ def set_recipe(parser: ArgumentParser, name: str | Path, flags: Sequence[str] = 
         else:
             parser.set_defaults({f"{section}.{option}": value for option, value in values.items()})
     known = to_dict(Recipe()) | read_recipe(name)
-    for key, given in _classes_named(flags).items():
+    for key, given in classes_named(dotted_flags(flags)).items():
         section, _, option = key.partition(".")
         old = known[section].get(option) if option else known[section]
-        if not (isinstance(old, Mapping) and _same_class(old, {"class_path": given})):
+        if not (isinstance(old, Mapping) and same_class(old, {"class_path": given})):
             with suppress(AttributeError, ImportError, TypeError, ValueError):  # the parser says what is wrong
                 parser.set_defaults({key: {"class_path": given}})
 
@@ -100,6 +98,7 @@ def read_recipe(name: str | Path, above: tuple[str, ...] = ()) -> dict[str, Any]
         raise InputError(f"{source} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{source}: a recipe is a mapping of sections; found {type(content).__name__}.")
+    content = dotted_content(content)
     base = content.pop("base", None)
     if base is None:
         return content
@@ -120,7 +119,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and _same_class(old, value):
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and same_class(old, value):
             merged[key] = merge(old, value)
         else:
             merged[key] = value
@@ -130,6 +129,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
     """A recipe from nested values. Raises `InputError` naming the key and what is allowed."""
     parser = recipe_parser()
+    content = dotted_content(content)
     sections = [f.name for f in fields(Recipe)]
     for name, value in content.items():
         if name not in sections:
@@ -180,17 +180,12 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
 def _nearest_class(message: str) -> str:
     """Ending of a message about a class that cannot be used."""
     wrong = re.search(r"key \"(?:\w+\.)?(assigner|criterion|part)\".*?(?:class_path '|Import path )([\w.]+)", message)
-    if wrong is None:
+    # Of a class that is there and has one wrong option, the option is told.
+    if wrong is None or re.search(r"given class_path '[\w.]+': Parser key", message):
         return ""
     kind = {"assigner": Assigner, "criterion": Criterion, "part": Part}[wrong.group(1)]
     known = [known.__name__ for known in kind.__subclasses__()]
     return did_you_mean(wrong.group(2).rpartition(".")[2], known)
-
-
-def import_class(path: str) -> Any:
-    """The class that a `class_path` names."""
-    module, _, name = path.replace(":", ".").rpartition(".")
-    return getattr(import_module(module), name)
 
 
 def to_dict(value: Any) -> Any:
@@ -229,31 +224,6 @@ def _is_file_name(name: str | Path) -> bool:
 def _identity(name: str | Path) -> str:
     """The same for all ways to write the path of one file."""
     return str(Path(name).resolve()) if _is_file_name(name) else str(name)
-
-
-def _classes_named(flags: Sequence[str]) -> dict[str, str]:
-    """The class that flags such as `--assigner APS` or `--assigner=APS` name, by flag; the last one counts."""
-    named = {}
-    for position, flag in enumerate(flags):
-        key, _, value = flag.removeprefix("--").partition("=")
-        if key in CLASSES and flag.startswith("--"):
-            named[key] = value or (flags[position + 1] if position + 1 < len(flags) else "")
-    return {key: value for key, value in named.items() if value not in ("", "null")}
-
-
-def _same_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether `new` names no class, or that of `old`, maybe by another path."""
-    one, other = old.get("class_path"), new.get("class_path", old.get("class_path"))
-    if one == other:
-        return True
-    if not (isinstance(one, str) and isinstance(other, str)):
-        return False
-    if "." not in one or "." not in other:  # a class that is known here may be named without its module
-        return one.rpartition(".")[2] == other.rpartition(".")[2]
-    try:
-        return import_class(one) is import_class(other)
-    except (AttributeError, ImportError, ValueError):
-        return False
 
 
 def _keys(parser: ArgumentParser) -> list[str]:
