@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,7 +17,7 @@ VERBS = {
     "info": "count parameters and multiply-adds of a detector",
     "data": "make the embedded set, or a smaller copy of a set",
     "recipes": "list the recipes, or print one",
-    "assigners": "list the label assigners, or print the rule of one",
+    "assigners": "list the label assigners, or print the page of one",
     "study": "collect records of runs, and make tables of them",
 }
 """Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"mmmc {version('mmmc')}")
         return 0
+    # A class in a file of the user's may be named as `file:Class`, from the folder where the file lies.
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         if given[0] not in VERBS:
             raise InputError(f"There is no command {given[0]!r}.{did_you_mean(given[0], VERBS)}")
