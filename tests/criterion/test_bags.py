@@ -162,6 +162,19 @@ def test_certain_scores_stay_finite(logit: float) -> None:
         assert losses["bag"].sum.item() == pytest.approx(200, abs=2)
 
 
+def test_a_box_that_is_no_number_beyond_all_bags_does_not_reach_them() -> None:
+    """The background meets it and says so; the bags' gradient is finite, and none at that point."""
+    said = prediction()
+    said.boxes[0, 15] = math.nan
+    said.boxes.requires_grad_()
+    rule, criterion = FreeAnchor(), BagCriterion()
+    losses = criterion(POINTS, said, [TWO], rule(POINTS, said, [TWO]))
+    (gradient,) = torch.autograd.grad(losses["bag"].sum, said.boxes)
+    assert gradient.isfinite().all()
+    assert not gradient[0, 15].any()
+    assert not losses["background"].sum.isfinite()
+
+
 # --- against the slow form
 
 
