@@ -120,13 +120,12 @@ class AutoAssignCriterion(Criterion):
         log_prior: Float[Tensor, "B M P"],
         pair: Bool[Tensor, "B M P"],
     ) -> Float[Tensor, "B M"]:
-        """-log of the weighted mean of `P+` of each object; arbitrary where it has no point."""
+        """-log of the weighted mean of `P+` of each object; not a number where it has no point."""
         log_p = pair_confidence(prediction, objects, self.box_power).both
         log_weight = self.confidence * log_p.exp() + log_prior
-        # An object without a point has a mean over all points, which is left out: of nothing there is no gradient.
-        outside = ~pair & pair.any(dim=2, keepdim=True)
+        # Filling also keeps gradients out, so that those of an object without a point are 0 and not no number.
         total, weighted = (
-            values.masked_fill(outside, -torch.inf).logsumexp(dim=2) for values in (log_weight, log_weight + log_p)
+            values.masked_fill(~pair, -torch.inf).logsumexp(dim=2) for values in (log_weight, log_weight + log_p)
         )
         return total - weighted
 
