@@ -143,6 +143,13 @@ def test_a_point_goes_to_the_smallest_that_wants_it() -> None:
     assert found.state[0].tolist() == [ObjectState.NONE_LEFT, ObjectState.FALLBACK]
 
 
+def test_a_picture_taken_out_of_its_batch_may_be_filled_up_further() -> None:
+    where = scene(LARGE, logits=[[0.0, math.log(3)], [9.0, -9.0], [math.nan, 9.0]])
+    found = SAPD(levels="net")(*where)
+    assert weights(found) == pairs(p5=0.140625, p16=0.12)
+    assert found.finite.all()
+
+
 def test_levels_by_their_loss_by_hand() -> None:
     """At p = 1/2 the focal loss is the same everywhere; 1 − IoU is 0 at (12, 12) and 1/2 at (8, 8).
 
