@@ -125,10 +125,12 @@ class Reader(FCOS):
 
 @dataclass(frozen=True)
 class Broken(FCOS):
-    """Has a defect."""
+    """Has a defect: looks up what is not there, in a mapping of its own."""
+
+    key: int | str = 3
 
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
-        raise KeyError(3)
+        raise KeyError(self.key)
 
 
 def test_what_cannot_be_compared() -> None:
@@ -142,4 +144,6 @@ def test_what_cannot_be_compared() -> None:
     with pytest.raises(KeyError):
         compare(Mine=Broken())
     given = replace(PREDICTION, extra={"center mean": torch.zeros(1)})
+    with pytest.raises(KeyError):
+        compare_assigners({"Mine": Broken(key="center mean")}, POINTS, given, TARGET)
     assert compare_assigners({"Mine": Reader()}, POINTS, given, TARGET).counts.shape == (1, 2)

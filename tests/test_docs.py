@@ -37,6 +37,8 @@ OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "acc
         "short",
         "long",
         "quality",
+        "assigners",
+        "per-level",
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from PIL import Image
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from mmmc import InputError, draw_run
-from mmmc.gallery import candidate_losses, save_image
+from mmmc.assign import FCOS
+from mmmc.gallery import candidate_losses, draw_assigners, save_image
 from mmmc.points import make_points
+from mmmc.predictor import Predictor
+from mmmc.recipe.naming import NamedAssigner
 from mmmc.structures import Prediction
 from mmmc.testing import make_target
+from mmmc.training.sets import open_sets
 
 NAMES = ("predictions", "curves", "objects", "labels", "losses")
 
@@ -67,6 +72,24 @@ def test_candidate_losses_are_nan_outside_the_boxes() -> None:
     # Without an object there is nothing to lose.
     for values in candidate_losses(points, prediction, make_target([], (16, 16))).values():
         assert values.isnan().all()
+
+
+@dataclass(frozen=True)
+class Growing(FCOS):
+    """Admits more of the box as training goes on."""
+
+    def at(self, progress: float) -> Growing:
+        return Growing(self.range_strides, 0.01 if progress < 1 else None)
+
+
+def test_assigners_are_compared_as_they_are_when_training_ends(tiny_run: Path) -> None:
+    predictor = Predictor.load(tiny_run)
+    _, pictures = open_sets(predictor.recipe.data)
+    rules = {"late": FCOS(4.0, None), "growing": Growing(4.0, 0.01), "early": FCOS(4.0, 0.01)}
+    figure = draw_assigners(predictor, pictures, 1, [NamedAssigner(name, rule) for name, rule in rules.items()])
+    (written,) = ([text.get_text() for text in axes.texts] for axes in figure.axes if axes.get_label() == "sheet")
+    late, growing, early = (written[written.index(name) + 1] for name in rules)
+    assert late == growing != early
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.jpg", "JPEG"), ("a.PNG", "PNG"), ("a", "PNG")])
