@@ -179,6 +179,16 @@ def test_what_is_not_finite_takes_no_part_and_is_named() -> None:
         assert torch.equal(found.pairs[:, kept], clean.pairs[:, kept])
 
 
+def test_what_a_filler_says_means_nothing() -> None:
+    points, said, targets = random_scene(6, images=2)
+    few = replace(targets[1], boxes=targets[1].boxes[:2], labels=targets[1].labels[:2])
+    said.extra["quality mixture"][1, 2:] = math.nan
+    found = IQDet()(points, said, [targets[0], few])
+    assert found.finite.all()
+    assert found.pairs is not None
+    assert not found.pairs[1, 2:].any()
+
+
 def test_one_picture_of_a_batch_needs_no_fillers() -> None:
     """Its mixtures are padded for the fullest picture of the batch that it was cut from."""
     points, prediction, targets = random_scene(6)

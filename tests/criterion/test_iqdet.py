@@ -258,6 +258,24 @@ def test_what_is_not_finite_in_the_padding_reaches_no_gradient() -> None:
     assert mixture_leaf.grad.isfinite().all()
 
 
+def test_a_box_that_is_not_finite_where_nothing_is_read_does_no_harm() -> None:
+    """Point 0 of the second picture, which only a filler of its objects looks at."""
+    points, said, targets = by_hand()
+    none = replace(targets[0], boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+    extra = {name: torch.cat([value, torch.zeros_like(value)]) for name, value in said.extra.items()}
+    extra["quality mixture"][1, ..., 3:] = 1
+    boxes = said.boxes.repeat(2, 1, 1)
+    boxes[1, 0] = math.nan
+    boxes.requires_grad_()
+    both = Prediction(said.logits.repeat(2, 1, 1), boxes, said.quality.repeat(2, 1), extra)
+    assignment = IQDet()(points, both, [targets[0], none])
+    total = IQDetCriterion()(points, both, [targets[0], none], assignment).total()
+    total.backward()
+    assert total.isfinite()
+    assert boxes.grad is not None
+    assert boxes.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
