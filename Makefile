@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench-gpu study-gpu lint format clean
+.PHONY: help demo test test-full test-gpu bench-gpu study-gpu pictures lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
@@ -13,6 +13,7 @@ help:
 	@echo "make bench-gpu  step times and memory on a CUDA device"
 	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
+	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
 	@echo "make clean      remove .venv and demo/"
 
 # The first Python that is new enough; its venv is made once and installed into again when pyproject.toml changes.
@@ -80,6 +81,21 @@ bench-gpu: $(VENV)/.dev
 study-gpu: $(VENV)/.dev
 	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \
 	  --jobs 5 --threads 2 --time 9m
+
+# One scene for all: a picture that RUN was not trained on.
+SCENE := BloodImage_00065
+PAGES := $(filter-out README,$(basename $(notdir $(wildcard docs/assigners/*.md))))
+
+pictures: $(VENV)/.demo
+	@mkdir -p demo/pages
+	@$(BIN)/mmmc show $(RUN) $(SCENE).jpg --assigners fcos,atss,paa,simota,ota,tal,aps --out demo/pages > /dev/null
+	@mv demo/pages/$(SCENE)-assigners.png docs/pictures/cells-assigners.png
+	@for page in $(PAGES); do \
+	  $(BIN)/mmmc show $(RUN) $(SCENE).jpg --assigners $$page --out demo/pages > /dev/null && \
+	  mv demo/pages/$(SCENE)-assigners.png docs/pictures/assigner-$$page.png; \
+	done
+	@$(BIN)/python -c "import sys; from PIL import Image; [Image.open(f).convert('RGB').quantize(255, \
+	  Image.Quantize.FASTOCTREE).save(f, optimize=True) for f in sys.argv[1:]]" docs/pictures/assigner-*.png
 
 clean:
 	rm -rf $(VENV) demo
