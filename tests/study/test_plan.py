@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,23 @@ def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path)
     assert train_plan(plan, tmp_path / "runs", time_budget=1.0, say=said.append)
     assert said[-1] == "3 runs are left for want of time."
     assert len(plan.missing()) == 3
+
+
+def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:
+    plan = write(tmp_path / "plan.yaml", tiny_set, PLAN.replace("iterations: 2,", "iterations: 100000,"))
+    command = [sys.executable, "-m", "mmmc", "study", "run", str(plan), "--out", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "runs" / read_plan(plan).runs()[0].folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.terminate()
+    # Its pipes close once nobody holds them, a run neither.
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "mmmc: interrupted.\n")
+    lines = metrics.read_text()
+    time.sleep(1)
+    assert metrics.read_text() == lines
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,10 +45,16 @@ def run_plans(arguments: Sequence[str]) -> None:
             raise InputError(f"--{name} is {config[name]}; allowed: at least 1.")
     budget = seconds(config.time) if config.time else None
     began = time.perf_counter()
-    for plan in [read_plan(path, data=config.data, seeds=config.seeds) for path in config.plans]:
-        left = None if budget is None else budget - (time.perf_counter() - began)
-        if not train_plan(plan, config.out, jobs=config.jobs, threads=config.threads, time_budget=left, say=_say):
-            raise InputError("A run of the plan failed; its log is named above. Run the plan again to try again.")
+    plans = [read_plan(path, data=config.data, seeds=config.seeds) for path in config.plans]
+    # Whoever ends this process ends its runs as well; they are resumed the next time.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for plan in plans:
+            left = None if budget is None else budget - (time.perf_counter() - began)
+            if not train_plan(plan, config.out, jobs=config.jobs, threads=config.threads, time_budget=left, say=_say):
+                raise InputError("A run of the plan failed; its log is named above. Run the plan again to try again.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say(message: str) -> None:
