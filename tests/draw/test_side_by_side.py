@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from mmmc.draw import class_colors, positives, side_by_side
 from mmmc.draw.side_by_side import MARKERS
 from mmmc.draw.tally import LISTED
-from mmmc.structures import NEGATIVE, ObjectState
+from mmmc.structures import IGNORED, NEGATIVE, ObjectState
 
 from .scenes import NAMES, PICTURE, POINTS, SIZE, assignment, comparison, target
 
@@ -112,7 +112,9 @@ def test_the_key_names_every_level_and_mark(figure):
     texts = " ".join(said(figure))
     for expected in ("P3 · stride 8", "P4 · stride 16", "colour of their object", "grey dots: ignored", "dotted box"):
         assert expected in texts
-    plain = replace(comparison().assignments[0], gt=torch.zeros(1, len(POINTS)).long(), state=[torch.zeros(1).long()])
+    # (36, 60) lies in the padding, where nothing is shown.
+    gt = torch.zeros(1, len(POINTS)).long().index_fill(1, torch.tensor([60]), IGNORED)
+    plain = replace(comparison().assignments[0], gt=gt, state=[torch.zeros(1).long()])
     told = replace(comparison(), target=target(1), assignments=(plain, plain), counts=torch.full((2, 1), len(POINTS)))
     texts = " ".join(said(side_by_side(PICTURE, told, NAMES)))
     assert "ignored" not in texts
@@ -130,6 +132,9 @@ def test_the_table_has_a_row_per_object_and_a_column_per_assigner(figure):
     assert table[0][:5] == ["0", "cat", "24×24", "4", "0 o"]
     assert table[1][:5] == ["1", "$5 and $10 bills", "28×32", "1 f", "1 f"]
     assert table[2][:5] == ["2", "_hidden", "3×3", "0 p", "0 r"]
+    given, missing = (face_at(axes, *places(axes, text)[0]) for text in ("1 f", "0 o"))
+    assert min(given[:2]) > 0.9, "yellow"
+    assert missing[0] > 0.9 > missing[1], "red"
     texts = said(figure)
     note = " ".join(texts[texts.index("Positive points of each object") :])
     for letter in (

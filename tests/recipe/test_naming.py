@@ -93,6 +93,7 @@ def test_ranges_and_squares_are_the_runs() -> None:
     assert scales(Recipe(assigner=ATSS(square_strides=3.0))) == [3, 3]
     assert scales(Recipe(assigner=TAL(), warm_start=WarmStart(ATSS(square_strides=5.0)))) == [5, 5]
     assert scales(Recipe(assigner=ATSS(square_strides=3.0), warm_start=WarmStart(FCOS(6.0)))) == [6, 3]
+    assert scales(Recipe(assigner=FCOS(3.0), warm_start=WarmStart(FCOS(6.0)))) == [3, 3]
     assert scales(Recipe(assigner=APS(), warm_start=WarmStart(FCOS(4.0)))) == [4, 4]
     assert scales(Recipe(assigner=APS(range_strides=3.0, square_strides=5.0))) == [3, 5]
     for name in ("small", "small_mmmc", "small_atss", "small_tal"):
