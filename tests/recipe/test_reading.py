@@ -292,34 +292,37 @@ MMMC = {"small_mmmc", "demo", "mmmc_r50_1x", "mmmc_r50_2x", "mmmc_r101_2x", "mmm
 @pytest.mark.parametrize("name", sorted(MMMC))
 def test_mmmc_as_it_is_proposed(name: str) -> None:
     recipe = load_recipe(name)
-    assert recipe.assigner == (APS(class_loss="bce") if name == "demo" else APS())
+    own = {"demo": {"class_loss": "bce"}, "small_mmmc": {"range_strides": 4.0, "square_strides": 4.0}}
+    assert recipe.assigner == APS(**own.get(name, {}))
     assert (recipe.model.rfa.class_position, recipe.model.rfa.box_position, recipe.model.rfa.kind) == (
         1,
         1,
         "deformable",
     )
-    assert isinstance(recipe.warm_start.assigner, FCOS)
+    # The embedded set's choice begins with FCOS's ranges; all others never see a range.
+    assert (recipe.warm_start.assigner is None, recipe.model.box_bias) == (
+        (False, 0.0) if name == "demo" else (True, 2.0)
+    )
     assert recipe.criterion == DenseCriterion(quality_target="giou")
     base = {"small_mmmc": "small", "demo": "demo_fcos", "mmmc_r50_1x": "fcos_r50_1x"}.get(name, "fcos_r50_2x")
     plain = load_recipe(base)
     backbone = {"mmmc_r101_2x": "resnet101.tv_in1k", "mmmc_x101_2x": "resnext101_64x4d.tv_in1k"}
-    assert recipe.model == replace(plain.model, rfa=recipe.model.rfa, backbone=backbone.get(name, plain.model.backbone))
+    added = {"rfa": recipe.model.rfa, "box_bias": recipe.model.box_bias}
+    assert recipe.model == replace(plain.model, **added, backbone=backbone.get(name, plain.model.backbone))
     # All else is the baseline's.
     assert replace(recipe, model=plain.model, assigner=plain.assigner, warm_start=plain.warm_start) == plain
 
 
 def test_a_warm_start_in_a_file_and_back(tmp_path: Path) -> None:
-    file = write(
-        tmp_path / "a.yaml", "base: small_mmmc\nwarm_start: {assigner: {init_args: {center_radius: 2}}, share: 0.5}"
-    )
+    file = write(tmp_path / "a.yaml", "base: demo\nwarm_start: {assigner: {init_args: {center_radius: 2}}, share: 0.5}")
     recipe = load_recipe(file)
     assert recipe.warm_start == WarmStart(FCOS(4.0, 2.0), share=0.5)
     again = tmp_path / "again.yaml"
     again.write_text(to_yaml(recipe))
     assert load_recipe(again) == recipe
-    none = write(tmp_path / "b.yaml", "base: small_mmmc\nwarm_start: {assigner: null}")
+    none = write(tmp_path / "b.yaml", "base: demo\nwarm_start: {assigner: null}")
     assert load_recipe(none).warm_start.assigner is None
-    assert len({digest(load_recipe(each)) for each in (file, none, "small_mmmc")}) == 3
+    assert len({digest(load_recipe(each)) for each in (file, none, "demo")}) == 3
 
 
 def by_flags(recipe: str, *flags: str) -> Recipe:
@@ -334,10 +337,11 @@ def test_a_flag_that_names_another_class_takes_nothing_from_the_recipes_own(tmp_
     for flags in (["--assigner", "FCOS"], ["--assigner=FCOS"], ["--assigner", "mmmc.assign.FCOS"]):
         assert by_flags(str(file), *flags).assigner == FCOS()
     assert by_flags(str(file), "--assigner", "FCOS", "--assigner.range_strides", "4").assigner == FCOS(4.0)
-    assert by_flags(str(file), "--assigner", "APS").assigner == APS(center_radius=3.5, rule="c")
-    assert by_flags(str(file), "--assigner.rule", "a").assigner == APS(center_radius=3.5)
+    aps = APS(center_radius=3.5, rule="c", range_strides=4.0, square_strides=4.0)
+    assert by_flags(str(file), "--assigner", "APS").assigner == aps
+    assert by_flags(str(file), "--assigner.rule", "a").assigner == replace(aps, rule="a")
     assert by_flags("small", "--warm_start.assigner", "APS").warm_start.assigner == APS()
-    square = by_flags("small_mmmc", "--warm_start.assigner", "APS", "--warm_start.assigner.level_stat", "square")
+    square = by_flags("demo", "--warm_start.assigner", "APS", "--warm_start.assigner.level_stat", "square")
     assert square.warm_start.assigner == APS(level_stat="square")
-    assert by_flags("small_mmmc", "--warm_start.assigner", "null").warm_start.assigner is None
-    assert by_flags("small_mmmc", "--warm_start.assigner.center_radius", "2").warm_start.assigner == FCOS(4.0, 2.0)
+    assert by_flags("demo", "--warm_start.assigner", "null").warm_start.assigner is None
+    assert by_flags("demo", "--warm_start.assigner.center_radius", "2").warm_start.assigner == FCOS(4.0, 2.0)
