@@ -597,9 +597,20 @@ def changed(rule: APS) -> str:
     return ", ".join(f"{o.name}={getattr(rule, o.name)}" for o in fields(rule) if getattr(rule, o.name) != o.default)
 
 
-@pytest.mark.parametrize("rule", COMBINATIONS, ids=changed)
+SHORT = (APS(), AUTHORS, FSAF, APS(scale=False), APS(spatial=False), APS(tiny="nearest"), APS(target="score"))
+"""Of the combinations, those that are checked every time; `make test-full` checks all."""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [pytest.param(rule, marks=() if rule in SHORT else pytest.mark.full, id=changed(rule)) for rule in COMBINATIONS],
+)
 def test_keeps_the_promises_of_every_assigner(rule: APS) -> None:
     check_assigner(rule, crowd=1000 if rule == APS() else 60)
+
+
+def test_the_short_list_is_of_the_long_one() -> None:
+    assert set(SHORT) <= set(COMBINATIONS)
 
 
 seeds = st.integers(0, 10**6)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from near_scenes import near_scene
-from slow_bag_losses import slow_losses
 from test_fake_cuda import Waits
 
 from mmmc.assign import FCOS, MAL, FreeAnchor, ignore_crowds
@@ -18,6 +17,8 @@ from mmmc.points import make_points
 from mmmc.recipe import Recipe, WarmStart, load_recipe
 from mmmc.structures import IGNORED, Prediction
 from mmmc.testing import Scene, make_scene, make_target
+
+from .slow_bag_losses import slow_losses
 
 # --- worked by hand: two levels, strides 8 and 16, a picture of 32 x 32
 

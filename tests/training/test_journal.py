@@ -23,6 +23,7 @@ def journal(path: Path, log_every: int) -> Journal:
 
 def result(box: float, quality: float = 0.5, positives: int = 6, objects: int = 2) -> StepResult:
     return StepResult(
+        watched={},
         losses={"box": torch.tensor(box), "quality": torch.tensor(quality)},
         positives=torch.tensor(positives),
         objects=objects,
