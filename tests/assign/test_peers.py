@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from mmmc.assign import ATSS, FCOS, OTA, PAA, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA
 from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.ota import sinkhorn
-from mmmc.assign.pairs import score_losses
+from mmmc.assign.pairs import iou_losses, of_labels, score_table
 from mmmc.assign.rules import least
 from mmmc.errors import InputError
 from mmmc.points import make_points
@@ -129,10 +129,15 @@ def test_k_is_the_rounded_sum_of_the_best_overlaps() -> None:
     assert dynamic_k(iou, candidate, 4).tolist() == [3, 1, 1]
 
 
+def test_iou_losses_end_at_an_iou_of_a_hundred_millionth() -> None:
+    found = iou_losses(torch.tensor([1.0, 0.5, 1e-5, 0.0], dtype=torch.float64))
+    assert found.tolist() == pytest.approx([0, math.log(2), 5 * math.log(10), 8 * math.log(10)])
+
+
 def test_score_losses_are_cross_entropy_of_the_product() -> None:
     # Probabilities 1/2 and 1/5, quality 1/2: scores 0.5 and sqrt(0.1) = 0.316228.
     logits = torch.tensor([[[0.0, -math.log(4)]]], dtype=torch.float64)
-    found = score_losses(logits, torch.zeros(1, 1, dtype=torch.float64), torch.tensor([[0, 1]]))
+    found = of_labels(score_table(logits, torch.zeros(1, 1, dtype=torch.float64)), torch.tensor([[0, 1]]))
     assert found.flatten().tolist() == pytest.approx(
         [math.log(2) - math.log(0.683772), math.log(2) - math.log(0.316228)], 1e-5
     )

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, hard_labels, inside, least, lowest, per_image
+from mmmc.assign.rules import ImageLabels, inside, least, per_image
 from mmmc.assign.squares import iou_with_squares
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
@@ -49,6 +50,10 @@ class ATSS(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        return settled(self.claims, points, prediction, target)
+
+    def claims(self, points: Points, prediction: Prediction, target: Target) -> Claims:
+        """What these objects want, the highest overlap first."""
         dtype = prediction.boxes.dtype
         xy, boxes = points.xy.to(dtype), target.boxes.to(dtype)
         within = points.within(target.size)[:, None]
@@ -56,7 +61,7 @@ class ATSS(Assigner):
         iou = iou_with_squares(points, boxes, self.square_strides)
         near = self.nearest(points, xy, boxes, within)
         chosen = near & in_box & (iou >= self.threshold(iou, near) - ROUNDING)
-        return hard_labels(lowest(-iou, chosen), chosen, in_box, dtype)
+        return Claims(chosen, -iou, chosen, in_box)
 
     def nearest(
         self, points: Points, xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"], within: Bool[Tensor, "P 1"]

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from mmmc.assign.claims import Claims, settled
 from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.pairs import iou_losses, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, lowest, per_image
+from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -48,6 +49,11 @@ class DynamicSoftLabel(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        labels = settled(self.claims, points, prediction, target)
+        return labels._replace(finite=all_finite(prediction, points.within(target.size)))
+
+    def claims(self, points: Points, prediction: Prediction, target: Target) -> Claims:
+        """What these objects want, the least cost first."""
         boxes = target.boxes.to(prediction.boxes.dtype)
         xy, within = points.xy.to(boxes.dtype), points.within(target.size)
         in_box = inside(xy, boxes) & within[:, None]
@@ -55,8 +61,7 @@ class DynamicSoftLabel(Assigner):
         cost = self.class_cost(prediction, target, iou) + self.box_cost * iou_losses(iou)
         cost = cost + self.prior(points, xy, boxes)
         chosen = cheapest(cost, in_box, in_box, dynamic_k(iou, in_box, self.topk), self.topk)
-        labels = hard_labels(lowest(cost, chosen), chosen, in_box, boxes.dtype)
-        return labels._replace(finite=all_finite(prediction, within))
+        return Claims(chosen, cost, chosen, in_box)
 
     @staticmethod
     def class_cost(prediction: Prediction, target: Target, iou: Float[Tensor, "P M"]) -> Float[Tensor, "P M"]:

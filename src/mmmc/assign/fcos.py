@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, hard_labels, inside, lowest, per_image
+from mmmc.assign.rules import ImageLabels, inside, per_image
 from mmmc.boxes import area
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
@@ -46,12 +47,16 @@ class FCOS(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        return settled(self.claims, points, prediction, target)
+
+    def claims(self, points: Points, prediction: Prediction, target: Target) -> Claims:
+        """What these objects want, the smallest first."""
         dtype = prediction.boxes.dtype
         xy, boxes = points.xy.to(dtype), target.boxes.to(dtype)
         in_box = inside(xy, boxes) & points.within(target.size)[:, None]
         candidate = in_box & self.in_range(points, xy, boxes) & self.near_center(points, xy, boxes)
         smallest_first = area(boxes).expand(len(xy), -1)
-        return hard_labels(lowest(smallest_first, candidate), candidate, in_box, dtype)
+        return Claims(candidate, smallest_first, candidate, in_box)
 
     def in_range(self, points: Points, xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor, "#P #M"]:
         """Which points are on a level whose range holds `max(l, t, r, b)`, in pixels."""

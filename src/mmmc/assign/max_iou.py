@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, hard_labels, inside, lowest, per_image
+from mmmc.assign.rules import ImageLabels, inside, per_image
 from mmmc.assign.squares import iou_with_squares
 from mmmc.errors import InputError
-from mmmc.structures import IGNORED, Assignment, Points, Prediction, Target
+from mmmc.structures import Assignment, Points, Prediction, Target
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class MaxIoU(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        return settled(self.claims, points, prediction, target)
+
+    def claims(self, points: Points, prediction: Prediction, target: Target) -> Claims:
+        """What these objects want, the highest overlap first, and what they overlap too much to be background."""
         dtype = prediction.boxes.dtype
         boxes = target.boxes.to(dtype)
         within = points.within(target.size)
@@ -58,6 +63,4 @@ class MaxIoU(Assigner):
         candidate = in_box & (iou >= self.positive)
         if self.keep_best:
             candidate |= in_box & (iou == iou.masked_fill(~in_box, -torch.inf).amax(dim=0))
-        labels = hard_labels(lowest(-iou, candidate), candidate, in_box, dtype)
-        between = (iou >= self.negative).any(dim=1) & within & (labels.gt < 0)
-        return labels._replace(gt=labels.gt.masked_fill(between, IGNORED))
+        return Claims(candidate, -iou, candidate, in_box, ignored=(iou >= self.negative) & within[:, None])

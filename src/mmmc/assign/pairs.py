@@ -111,6 +111,20 @@ def class_losses(
     Args:
         logits: of the prediction.
         labels: of the objects.
+        kind: as `class_table`.
+        alpha: as `class_table`.
+        gamma: as `class_table`.
+    """
+    return of_labels(class_table(logits, kind, alpha=alpha, gamma=gamma), labels)
+
+
+def class_table(
+    logits: Float[Tensor, "B P C"], kind: ClassLoss = "focal", *, alpha: float = 0.25, gamma: float = 2.0
+) -> Float[Tensor, "B P C"]:
+    """Class loss of each point if it answered for an object of each class.
+
+    Args:
+        logits: of the prediction.
         kind: `focal` is the focal loss (Lin et al. 2017) summed over all classes, with the object's class as the
             positive one; `focal_gt_only` its term of that class alone; `bce` binary cross-entropy summed over all.
         alpha: focal loss's weight of positives.
@@ -124,8 +138,8 @@ def class_losses(
         positive = alpha * (1 - probability) ** gamma * softplus(-logits)
         negative = (1 - alpha) * probability**gamma * softplus(logits)
     if kind == "focal_gt_only":
-        return of_labels(positive, labels)
-    return of_labels(positive - negative, labels) + negative.sum(dim=2)[:, None]
+        return positive
+    return positive - negative + negative.sum(dim=2, keepdim=True)
 
 
 def of_labels(values: Float[Tensor, "B P C"], labels: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
@@ -133,17 +147,17 @@ def of_labels(values: Float[Tensor, "B P C"], labels: Int[Tensor, "B M"]) -> Flo
     return values.mT.gather(1, labels[:, :, None].expand(-1, -1, values.shape[1]))
 
 
-def score_losses(
-    logits: Float[Tensor, "B P C"], quality: Float[Tensor, "B P"], labels: Int[Tensor, "B M"]
-) -> Float[Tensor, "B M P"]:
-    """Binary cross-entropy of the score sqrt(class probability · quality), summed over all classes (Ge et al. 2021).
+def score_table(logits: Float[Tensor, "B P C"], quality: Float[Tensor, "B P"]) -> Float[Tensor, "B P C"]:
+    """Cross-entropy of the score sqrt(class probability · quality) if a point answered for an object of each class.
+
+    It is summed over all classes (Ge et al. 2021).
 
     A logarithm is at least -100, as in PyTorch's loss on probabilities; that loss itself refuses autocast.
     """
     log_score = -(softplus(-logits) + softplus(-quality)[..., None]) / 2
     positive = -log_score.clamp(min=-100)
     negative = -(-log_score.expm1()).log().clamp(min=-100)
-    return of_labels(positive - negative, labels) + negative.sum(dim=2)[:, None]
+    return positive - negative + negative.sum(dim=2, keepdim=True)
 
 
 def iou_losses(iou: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

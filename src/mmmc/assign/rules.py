@@ -128,11 +128,25 @@ def hard_labels(
         in_box: pairs whose point lies in the object's box.
         dtype: of score and weight.
     """
-    objects = candidate.shape[1]
-    owned = gt.new_zeros(objects).index_add_(0, gt.clamp(min=0), (gt >= 0).long()) if objects else gt.new_zeros(0)
+    return unit_labels(gt, in_box.any(dim=0), (candidate & in_box).any(dim=0), dtype)
+
+
+def unit_labels(
+    gt: Int[Tensor, " P"], holds: Bool[Tensor, " M"], admits: Bool[Tensor, " M"], dtype: torch.dtype
+) -> ImageLabels:
+    """As `hard_labels`, from what is known of each object.
+
+    Args:
+        gt: object of each point after conflicts.
+        holds: whether a point lies in the object's box.
+        admits: whether the rule admits one of these before conflicts.
+        dtype: of score and weight.
+    """
+    # One more than objects, where points without one are counted and nobody looks.
+    owned = gt.new_zeros(len(holds) + 1).index_add_(0, gt.where(gt >= 0, len(holds)), torch.ones_like(gt))[:-1]
     state = torch.full_like(owned, ObjectState.NO_POINT)
-    state = state.masked_fill(in_box.any(dim=0), ObjectState.NO_CANDIDATE)
-    state = state.masked_fill((candidate & in_box).any(dim=0), ObjectState.NONE_LEFT)
+    state = state.masked_fill(holds, ObjectState.NO_CANDIDATE)
+    state = state.masked_fill(admits, ObjectState.NONE_LEFT)
     state = state.masked_fill(owned > 0, ObjectState.CHOSEN)
     return ImageLabels(
         gt=gt,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
+from mmmc.assign.claims import Claims, settled
 from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.pairs import class_losses, iou_losses, score_losses
+from mmmc.assign.pairs import class_table, iou_losses, of_labels, score_table
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, lowest, per_image
+from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -56,6 +58,15 @@ class SimOTA(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        if self.score == "product":
+            cls = score_table(prediction.logits, prediction.quality)
+        else:
+            cls = class_table(prediction.logits, "bce")
+        labels = settled(partial(self.claims, cls=cls), points, prediction, target)
+        return labels._replace(finite=all_finite(prediction, points.within(target.size)))
+
+    def claims(self, points: Points, prediction: Prediction, target: Target, *, cls: Float[Tensor, "1 P C"]) -> Claims:
+        """What these objects want, the least cost first; `cls` is the class's part of it, for each class."""
         boxes = target.boxes.to(prediction.boxes.dtype)
         xy, within = points.xy.to(boxes.dtype), points.within(target.size)
         in_box = inside(xy, boxes) & within[:, None]
@@ -64,16 +75,6 @@ class SimOTA(Assigner):
         iou = iou_with_objects(prediction, boxes)
         # A point may be a candidate of any object, but only what an object may take counts for its k.
         count = dynamic_k(iou, second, self.topk)
-        cost = self.cost(prediction, target, iou)
+        cost = of_labels(cls, target.labels[None])[0].mT + self.box_cost * iou_losses(iou)
         chosen = cheapest(cost, first, second, count, self.topk)
-        labels = hard_labels(lowest(cost, chosen), chosen, in_box, boxes.dtype)
-        return labels._replace(finite=all_finite(prediction, within))
-
-    def cost(self, prediction: Prediction, target: Target, iou: Float[Tensor, "P M"]) -> Float[Tensor, "P M"]:
-        """Cost of each pair."""
-        labels = target.labels[None]
-        if self.score == "product":
-            cls = score_losses(prediction.logits, prediction.quality, labels)
-        else:
-            cls = class_losses(prediction.logits, labels, "bce")
-        return cls[0].mT + self.box_cost * iou_losses(iou)
+        return Claims(chosen, cost, chosen, in_box)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mmmc.assign.claims import Claims, of_owner, settled
 from mmmc.assign.pairs import of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, least, lowest, per_image
+from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, least, per_image
+from mmmc.boxes import paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -51,25 +54,43 @@ class TAL(Assigner):
 
     def image(self, points: Points, prediction: Prediction, target: Target) -> ImageLabels:
         """The rule for one picture."""
+        probability = prediction.logits.sigmoid()
+        labels = settled(partial(self.claims, probability=probability), points, prediction, target)
+        if self.target == "soft":
+            labels = labels._replace(score=self.soft(labels.gt, probability[0], prediction.boxes[0], target))
+        return labels._replace(finite=all_finite(prediction, points.within(target.size)))
+
+    def claims(
+        self, points: Points, prediction: Prediction, target: Target, *, probability: Float[Tensor, "1 P C"]
+    ) -> Claims:
+        """What these objects want, the highest overlap first; `probability` is of each class."""
         boxes = target.boxes.to(prediction.boxes.dtype)
         within = points.within(target.size)
         in_box = inside(points.xy.to(boxes.dtype), boxes) & within[:, None]
         iou = iou_with_objects(prediction, boxes)
-        probability = of_labels(prediction.logits.sigmoid(), target.labels[None])[0].mT
-        alignment = probability**self.alpha * iou**self.beta
+        alignment = of_labels(probability, target.labels[None])[0].mT ** self.alpha * iou**self.beta
         best = least((-alignment).masked_fill(~within[:, None], torch.inf), self.topk, self.topk)
         chosen = best & in_box & (alignment > 0)
-        labels = hard_labels(lowest(-iou, chosen), chosen, in_box, boxes.dtype)
-        if self.target == "soft":
-            labels = labels._replace(score=self.soft(labels.gt, alignment, iou))
-        return labels._replace(finite=all_finite(prediction, within))
+        return Claims(chosen, -iou, chosen, in_box)
 
-    @staticmethod
-    def soft(gt: Int[Tensor, " P"], alignment: Float[Tensor, "P M"], iou: Float[Tensor, "P M"]) -> Float[Tensor, " P"]:
-        """Class targets: alignment over the object's highest, times the object's highest IoU, among its positives."""
-        if alignment.shape[1] == 0:
-            return alignment.new_zeros(len(gt))
-        owned = gt[:, None] == torch.arange(alignment.shape[1], device=gt.device)
-        alignment, iou = alignment.masked_fill(~owned, 0), iou.masked_fill(~owned, 0)
-        highest = alignment.amax(dim=0).clamp(min=torch.finfo(alignment.dtype).tiny)
-        return (alignment / highest * iou.amax(dim=0)).sum(dim=1).clamp(max=1)
+    def soft(
+        self, gt: Int[Tensor, " P"], probability: Float[Tensor, "P C"], boxes: Float[Tensor, "P 4"], target: Target
+    ) -> Float[Tensor, " P"]:
+        """Class targets: alignment over the object's highest, times the object's highest IoU, among its positives.
+
+        Args:
+            gt: object of each point.
+            probability: of each class.
+            boxes: predicted.
+            target: the objects.
+        """
+        positive, number = gt >= 0, len(target.labels)
+        truth = of_owner(target.boxes.to(boxes.dtype), gt)
+        iou = paired_iou(boxes, truth).where(positive, 0)
+        own = probability.gather(1, of_owner(target.labels, gt)[:, None])[:, 0]
+        alignment = (own**self.alpha * iou**self.beta).where(positive, 0)
+        index = gt.where(positive, number)
+        best, highest = (
+            boxes.new_zeros(number + 1).scatter_reduce(0, index, values, "amax")[index] for values in (iou, alignment)
+        )
+        return (alignment / highest.clamp(min=torch.finfo(boxes.dtype).tiny) * best).clamp(max=1)
