@@ -2,8 +2,8 @@
 
     python -m benchmarks.assigners --out benchmarks/results/assigners_cpu.json
 
-On a GPU, if there is one; else on a CPU with one thread. Assigners have the options of their recipes `small_…`; the
-prediction is a random one. Each is measured in a process of its own, with all numbers of objects in turn in each round.
+On a GPU, if there is one; else on a CPU with one thread. Assigners have their defaults; the prediction is a random one.
+Each is measured in a process of its own, with all numbers of objects in turn in each round.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from mmmc.recipe import load_recipe, recipe_names
+from mmmc.assign import ASSIGNERS
 from mmmc.structures import Prediction
 from mmmc.testing import Scene, make_scene
 from mmmc.training.environment import environment
@@ -65,11 +65,11 @@ class Peak:
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def measure(recipe: str, rounds: int, classes: int) -> dict[str, dict[str, float]]:
-    """Median milliseconds and megabytes of one recipe's assigner, by the number of objects."""
+def measure(name: str, rounds: int, classes: int) -> dict[str, dict[str, float]]:
+    """Median milliseconds and megabytes of one assigner, by the number of objects."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    assigner = load_recipe(recipe).assigner
+    assigner = ASSIGNERS[name]()
     scenes = {count: crowd(count, classes, device) for count in COUNTS}
     few = crowd(2, classes, device)
     assigner(*few)
@@ -93,22 +93,22 @@ def measure(recipe: str, rounds: int, classes: int) -> dict[str, dict[str, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", nargs="*", default=[name for name in recipe_names() if name.startswith("small")])
+    parser.add_argument("--assigners", nargs="*", default=list(ASSIGNERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--classes", type=int, default=80)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path)
     config = parser.parse_args()
     if config.alone:
-        print(json.dumps(measure(config.recipes[0], config.rounds, config.classes)))
+        print(json.dumps(measure(config.assigners[0], config.rounds, config.classes)))
         return
     rows = {}
-    for recipe in config.recipes:
-        command = [sys.executable, "-m", "benchmarks.assigners", "--alone", "--recipes", recipe]
+    for name in config.assigners:
+        command = [sys.executable, "-m", "benchmarks.assigners", "--alone", "--assigners", name]
         command += ["--rounds", str(config.rounds), "--classes", str(config.classes)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows[recipe] = json.loads(done.stdout)
-        print(recipe, rows[recipe], flush=True)
+        rows[name] = json.loads(done.stdout)
+        print(name, rows[name], flush=True)
     around = environment()
     result = {
         "command": "python -m benchmarks.assigners",
