@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,8 +40,9 @@ class Toy(Assigner):
         scene = Scene(points, prediction, list(targets))
         return self.spoil(FCOS()(*scene), scene)
 
+    @abstractmethod
     def spoil(self, right: Assignment, scene: Scene) -> Assignment:
-        raise NotImplementedError
+        """The same labels with something wrong."""
 
 
 class ShortIndices(Toy):

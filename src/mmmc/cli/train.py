@@ -81,7 +81,7 @@ def run(arguments: Sequence[str]) -> None:
 def _keep_freed_memory() -> None:
     """Tell glibc to keep what is freed: every step needs the same memory again.
 
-    Otherwise each large tensor is fetched from the system and given back, which took an eighth of a training step on a
+    Otherwise each large tensor is fetched from the system and given back, which takes time in every step on a
     CPU. Nothing happens under another C library.
     """
     with suppress(OSError, AttributeError):
