@@ -12,7 +12,7 @@ from torch import Tensor
 from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
 from mmmc.assign.aps_steps import Steps
 from mmmc.assign.pairs import class_losses
-from mmmc.boxes import area, paired_iou
+from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.data.coco import CocoSet
 from mmmc.diagnosis import recorded_sampling
 from mmmc.draw.closeup import Candidates, Found, Scene, chosen_points, misalignment, receptive_fields, selection
@@ -79,7 +79,8 @@ def _losses(
     found = {"class loss (focal)": class_losses(prediction.logits.float(), labels)[0, number]}
     if cross_entropy:
         found["class loss (cross-entropy)"] = class_losses(prediction.logits.float(), labels, "bce")[0, number]
-    found["box loss (1 − GIoU)"] = steps.losses.reg[0, number]
+    boxes = prediction.boxes[0].float()
+    found["box loss (1 − GIoU)"] = 1 - paired_giou(boxes, steps.objects.boxes[0, number].expand_as(boxes))
     return {name: values.float().masked_fill(outside, torch.nan) for name, values in found.items()}
 
 
@@ -134,7 +135,7 @@ def _chosen(
 
 def _offsets(scene: Scene, steps: Steps, sampling: dict[str, list[tuple[Tensor, Tensor]]], number: int) -> Figure:
     """From the object's positive point of least loss, or else from the point nearest to its centre."""
-    total = steps.losses.total[0, number].masked_fill(steps.assignment.gt[0] != number, torch.inf)
+    total = steps.looked.cost[0, number].masked_fill(steps.assignment.gt[0] != number, torch.inf)
     center = (scene.box[:2] + scene.box[2:]) / 2
     away = (scene.points.xy - center).norm(dim=1)
     point = int(total.argmin()) if total.isfinite().any() else int(away.argmin())

@@ -338,8 +338,9 @@ def test_class_losses_by_hand() -> None:
     ln2 = 0.693147
     for kind, expected in (("focal", (0.0625 + 2 * 0.1875) * ln2), ("focal_gt_only", 0.0625 * ln2), ("bce", 3 * ln2)):
         found = APS(class_loss=kind).steps(points, prediction, [make_target([BOX], (64, 64))])  # type: ignore[arg-type]
-        assert found.losses.cls.item() == pytest.approx(expected, rel=1e-5)
-        assert found.losses.reg.item() == pytest.approx(0, abs=1e-6)
+        valid = found.candidates.valid
+        assert found.candidates.cls[valid].tolist() == pytest.approx([expected], rel=1e-5)
+        assert found.candidates.reg[valid].tolist() == pytest.approx([0], abs=1e-6)
 
 
 def test_iou_smooth_and_lambda_reg_by_hand() -> None:
@@ -354,7 +355,7 @@ def test_iou_smooth_and_lambda_reg_by_hand() -> None:
         ({"iou_smooth": 1.0, "lambda_reg": 0.5}, 0.3),
     ):
         found = APS(**options).steps(points, prediction, [make_target([box], (32, 32))])  # type: ignore[arg-type]
-        assert found.losses.reg.flatten().tolist() == pytest.approx([expected] * 4, rel=1e-5)
+        assert found.candidates.reg[found.candidates.valid].tolist() == pytest.approx([expected] * 4, rel=1e-5)
 
 
 # --- step 5: conflicts and fallback

@@ -5,13 +5,35 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmmc.assign import ATSS, FCOS, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA, claims
+from mmmc.assign import (
+    APS,
+    ATSS,
+    FCOS,
+    OTA,
+    PAA,
+    SAPD,
+    TAL,
+    Assigner,
+    DynamicSoftLabel,
+    MaxIoU,
+    SimOTA,
+    claims,
+    conflicts,
+    ota,
+    pairs,
+)
 from mmmc.assign.claims import Claims, of_owner, settled
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Points, Prediction, Target
 from mmmc.testing import Scene, make_scene, make_target
 
+RULES = [
+    *(FCOS(), ATSS(), MaxIoU(), SimOTA(), TAL(), TAL(target="hard"), DynamicSoftLabel(), OTA()),
+    *(APS(), APS(tiny="nearest", target="score"), APS(scale=False), APS(spatial=False), APS(level_stat="shrunk")),
+    *(APS(conflict="max_iou"), PAA(), PAA(prematch="inside", rule="b"), SAPD(), SAPD(soft_levels=2)),
+]
 
-@pytest.mark.parametrize("rule", [FCOS(), ATSS(), MaxIoU(), SimOTA(), TAL(), TAL(target="hard"), DynamicSoftLabel()])
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_how_many_are_looked_at_together_changes_nothing(
     rule: Assigner, at_once: int, monkeypatch: pytest.MonkeyPatch
@@ -20,10 +42,12 @@ def test_how_many_are_looked_at_together_changes_nothing(
         scene = make_scene(seed, images=2, objects=(20, 0))
         whole = rule(*scene)
         with monkeypatch.context() as patch:
-            patch.setattr(claims, "AT_ONCE", at_once)
+            for module in (claims, conflicts, ota, pairs):
+                patch.setattr(module, "AT_ONCE", at_once)
             parts = rule(*scene)
         assert torch.equal(parts.gt, whole.gt)
         assert torch.equal(parts.score, whole.score)
+        assert torch.equal(parts.weight, whole.weight)
         assert torch.equal(parts.state[0], whole.state[0])
         assert (whole.gt >= 0).any()
 

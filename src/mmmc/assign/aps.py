@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.aps_steps import Levels, Owners, Scores, Split, Steps
+from mmmc.assign.aps_steps import Levels, Looked, Owners, Scores, Split, Steps
 from mmmc.assign.candidates import Candidates, best_candidates
 from mmmc.assign.conflicts import object_states, owners, provide
 from mmmc.assign.fcos import FCOS
 from mmmc.assign.levels import iou_with_level_squares, level_means, level_shares, middle
-from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, pair_losses
+from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
 from mmmc.assign.split import Rule, parted
@@ -140,29 +140,35 @@ class APS(Assigner):
             dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
             prediction = widened(prediction, dtype)
             objects = gather_objects(points, targets, dtype)
-            losses = pair_losses(
-                points,
-                prediction,
-                objects,
-                class_loss=self.class_loss,
-                iou_smooth=self.iou_smooth,
-                lambda_reg=self.lambda_reg,
-            )
-            admitted = self.admitted(points, objects, targets)
-            eligible = admitted & losses.total.isfinite()
-            candidates = self.candidates(points, losses, eligible & self.permitted(points, objects))
-            levels = self.levels(points, losses, eligible, objects, candidates)
-            shortlist = candidates.of(levels.order)
+            looked = self.look(points, prediction, objects, targets)
+            levels = self.levels(looked)
+            shortlist = looked.candidates.of(levels.order)
             scores = self.scores(shortlist)
             split = self.split(shortlist, scores)
-            wanted = self.wanted(points, objects, eligible, levels, shortlist, split)
-            settled = self.settle(prediction, objects, losses, eligible, shortlist, wanted)
-            bad = {
-                "class": (admitted & ~losses.cls.isfinite()).any(dim=2),
-                "box": (admitted & ~losses.reg.isfinite()).any(dim=2),
-            }
-            assignment = self._assignment(objects, settled, shortlist, scores, split, bad)
-        return Steps(objects, losses, eligible, candidates, levels, shortlist, scores, split, wanted, assignment)
+            wanted = self.wanted(points, objects, looked, levels, shortlist, split)
+            settled = self.settle(prediction, objects, looked, shortlist, wanted)
+            assignment = self._assignment(objects, settled, shortlist, scores, split, looked.wrong)
+        return Steps(objects, looked, levels, shortlist, scores, split, wanted, assignment)
+
+    def look(self, points: Points, prediction: Prediction, objects: Objects, targets: Sequence[Target]) -> Looked:
+        """Step 1, and what step 2 compares levels by: all that looks at every pair, some objects at a time."""
+        losses_of = pair_losses(
+            points,
+            prediction,
+            class_loss=self.class_loss,
+            iou_smooth=self.iou_smooth,
+            lambda_reg=self.lambda_reg,
+        )
+        cost = torch.full(objects.in_box.shape, torch.inf, dtype=objects.boxes.dtype, device=objects.boxes.device)
+        candidates, stats, wrong = [], [], []
+        for some, few in objects.in_turn():
+            losses, admitted = losses_of(few), self.admitted(points, few, targets)
+            eligible = admitted & losses.total.isfinite()
+            cost[:, some] = losses.total.masked_fill(~eligible, torch.inf)
+            candidates.append(self.candidates(points, losses, eligible & self.permitted(points, few)))
+            stats.append(self.level_stats(points, losses, eligible, few, candidates[-1]))
+            wrong.append(losses.wrong(admitted))
+        return Looked(cost, Candidates.joined(candidates), torch.cat(stats, dim=1), join_wrong(wrong))
 
     def admitted(self, points: Points, objects: Objects, targets: Sequence[Target]) -> Bool[Tensor, "B M P"]:
         """Points in the box and, with `tiny: nearest`, one for each object whose box holds none."""
@@ -193,17 +199,9 @@ class APS(Assigner):
         """
         return best_candidates(points, losses, allowed, self.candidates_per_level)
 
-    def levels(
-        self,
-        points: Points,
-        losses: PairLosses,
-        eligible: Bool[Tensor, "B M P"],
-        objects: Objects,
-        candidates: Candidates,
-    ) -> Levels:
+    def levels(self, looked: Looked) -> Levels:
         """Step 2: the levels of least mean loss (Eq. 6); all levels with a candidate where `scale` is off."""
-        stat = self.level_stats(points, losses, eligible, objects, candidates)
-        stat = stat.masked_fill(~candidates.valid.any(dim=3), torch.inf)
+        stat = looked.stat.masked_fill(~looked.candidates.valid.any(dim=3), torch.inf)
         number = min(self.num_levels, stat.shape[2]) if self.scale else stat.shape[2]
         order = stat.topk(number, largest=False).indices
         chosen = torch.zeros_like(stat, dtype=torch.bool).scatter(2, order, True) & stat.isfinite()
@@ -266,7 +264,7 @@ class APS(Assigner):
         self,
         points: Points,
         objects: Objects,
-        eligible: Bool[Tensor, "B M P"],
+        looked: Looked,
         levels: Levels,
         shortlist: Candidates,
         split: Split,
@@ -276,7 +274,7 @@ class APS(Assigner):
             return shortlist.spread(split.positive, len(points))
         if self.scale_only == "candidates":
             return shortlist.spread(shortlist.valid, len(points))
-        on_level = eligible & levels.chosen[:, :, points.level]
+        on_level = looked.eligible & levels.chosen[:, :, points.level]
         if self.scale_only == "inside":
             return on_level
         fcos, xy = FCOS(None, self.sampling_radius), points.xy.to(objects.boxes.dtype)
@@ -289,20 +287,16 @@ class APS(Assigner):
         self,
         prediction: Prediction,
         objects: Objects,
-        losses: PairLosses,
-        eligible: Bool[Tensor, "B M P"],
+        looked: Looked,
         shortlist: Candidates,
         wanted: Bool[Tensor, "B M P"],
     ) -> Owners:
         """Step 5: conflicts, then objects without a point."""
-        batch, number, points = wanted.shape
-        if number == 0:
-            return Owners(torch.full((batch, points), NEGATIVE, device=wanted.device), objects.labels)
-        gt = owners(self._claim(prediction, objects, losses), wanted)
-        gt, helped = provide(gt, losses.total, shortlist.spread(shortlist.valid, points), eligible)
+        gt = owners(self._claim(prediction, objects, looked), wanted)
+        gt, helped = provide(gt, looked.cost, shortlist.spread(shortlist.valid, wanted.shape[2]))
         # An object in whose box no point lies was helped too, by the nearest.
         helped |= ~objects.in_box.any(dim=2)
-        return Owners(gt, object_states(gt, helped, objects.in_box, eligible))
+        return Owners(gt, object_states(gt, helped, objects.in_box, looked.eligible))
 
     def _assignment(
         self,
@@ -311,7 +305,7 @@ class APS(Assigner):
         shortlist: Candidates,
         scores: Scores,
         split: Split,
-        bad: dict[str, Bool[Tensor, "B M"]],
+        wrong: Mapping[str, Bool[Tensor, "B M"]],
     ) -> Assignment:
         gt = steps.gt
         points = gt.shape[1]
@@ -322,8 +316,8 @@ class APS(Assigner):
             score=score,
             weight=torch.ones_like(score),
             state=objects.per_picture(steps.state),
-            finite=~torch.stack(list(bad.values())).any(dim=0).any(dim=1),
-            not_finite={name: objects.per_picture(values) for name, values in bad.items()},
+            finite=~torch.stack(list(wrong.values())).any(dim=0).any(dim=1),
+            not_finite={name: objects.per_picture(values) for name, values in wrong.items()},
         )
 
     def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
@@ -334,13 +328,13 @@ class APS(Assigner):
         shares = values.softmax(dim=3) if self.softmax_over == "level" else values.flatten(2).softmax(2).view_as(values)
         return shares.masked_fill(~valid, 0)
 
-    def _claim(self, prediction: Prediction, objects: Objects, losses: PairLosses) -> Float[Tensor, "B M P"]:
+    def _claim(self, prediction: Prediction, objects: Objects, looked: Looked) -> Float[Tensor, "B M P"]:
         """What the objects that want a point are compared by; least wins."""
         match self.conflict:
             case "min_cost":
-                return losses.total
+                return looked.cost
             case "area_first":
-                return area(objects.boxes)[..., None].expand_as(losses.cls)
+                return area(objects.boxes)[..., None].expand_as(looked.cost)
             case "max_iou":
                 predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
                 return -paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted))

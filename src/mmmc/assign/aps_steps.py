@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmmc.assign.candidates import Candidates
-from mmmc.assign.pairs import Objects, PairLosses
+from mmmc.assign.pairs import Objects
 from mmmc.structures import Assignment
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Step 1, and all that later steps need to know of the pairs that are no candidates.
+
+    Attributes:
+        cost: `Lc + Lr` of each pair; infinite where the point may not answer for the object.
+        candidates: on each level the best points of each object (Eqs. 4 and 5).
+        stat: what the levels are judged by; NaN or infinite where a level has nothing to judge.
+        wrong: by the name of a loss, which objects met one that is not finite.
+    """
+
+    cost: Float[Tensor, "B M P"]
+    candidates: Candidates
+    stat: Float[Tensor, "B M L"]
+    wrong: Mapping[str, Bool[Tensor, "B M"]]
+
+    @property
+    def eligible(self) -> Bool[Tensor, "B M P"]:
+        """Pairs whose point may answer for the object."""
+        return self.cost < math.inf
 
 
 @dataclass(frozen=True)
@@ -73,12 +97,15 @@ class Steps:
     """Everything that APS saw and decided for a batch, step by step, to be printed and drawn."""
 
     objects: Objects
-    losses: PairLosses
-    eligible: Bool[Tensor, "B M P"]
-    candidates: Candidates
+    looked: Looked
     levels: Levels
     shortlist: Candidates
     scores: Scores
     split: Split
     wanted: Bool[Tensor, "B M P"]
     assignment: Assignment
+
+    @property
+    def candidates(self) -> Candidates:
+        """Step 1: the points that each object compares."""
+        return self.looked.candidates

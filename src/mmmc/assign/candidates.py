@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -36,10 +36,15 @@ class Candidates:
         dense = torch.zeros((*index.shape[:2], points + 1), dtype=values.dtype, device=values.device)
         return dense.scatter(2, index, values.flatten(2))[..., :points]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Candidates]) -> Candidates:
+        """Those of the objects of all parts."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts], dim=1) for field in fields(cls)))
+
     def of(self, levels: Int[Tensor, "B M V"]) -> Candidates:
         """Those of some levels."""
         index = levels[..., None].expand(-1, -1, -1, self.point.shape[-1])
-        return Candidates(*(getattr(self, name).gather(2, index) for name in ("point", "cls", "reg", "valid")))
+        return Candidates(*(getattr(self, field.name).gather(2, index) for field in fields(self)))
 
 
 def best_candidates(points: Points, losses: PairLosses, allowed: Bool[Tensor, "B M P"], count: int) -> Candidates:

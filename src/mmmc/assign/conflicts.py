@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmmc.assign.claims import AT_ONCE
 from mmmc.structures import NEGATIVE, ObjectState
 
 
 def owners(cost: Float[Tensor, "B M P"], chosen: Bool[Tensor, "B M P"]) -> Int[Tensor, "B P"]:
     """Each point goes to the object of lowest cost (of equals the first) among those that chose it, else to none."""
-    least, owner = cost.masked_fill(~chosen, torch.inf).min(dim=1)
-    return owner.where(least.isfinite(), NEGATIVE)
+    parts = zip(cost.split(AT_ONCE, dim=1), chosen.split(AT_ONCE, dim=1), strict=True)
+    return least_rank(rank.masked_fill(~some, torch.inf) for rank, some in parts)
+
+
+def least_rank(ranks: Iterable[Float[Tensor, "B _ P"]]) -> Int[Tensor, "B P"]:
+    """Each point goes to the object of lowest finite rank (of equals the first), else to none.
+
+    Args:
+        ranks: of some objects of each picture, then of the next; at least one tensor, even if of no object.
+    """
+    first = 0
+    for part in ranks:
+        if first == 0:
+            least = part.new_full((part.shape[0], part.shape[2]), torch.inf)
+            gt = torch.full(least.shape, NEGATIVE, device=part.device)
+        if part.shape[1]:
+            rank, owner = part.min(dim=1)
+            better = rank < least
+            least, gt = rank.where(better, least), (owner + first).where(better, gt)
+        first += part.shape[1]
+    return gt
 
 
 def provide(
-    gt: Int[Tensor, "B P"],
-    cost: Float[Tensor, "B M P"],
-    candidate: Bool[Tensor, "B M P"],
-    eligible: Bool[Tensor, "B M P"],
+    gt: Int[Tensor, "B P"], cost: Float[Tensor, "B M P"], candidate: Bool[Tensor, "B M P"]
 ) -> tuple[Int[Tensor, "B P"], Bool[Tensor, "B M"]]:
     """Give each object without a point one, where that is possible, in order of their lowest costs.
 
-    It gets its best free candidate, else the best free point that is eligible, else the best eligible point of an
+    It gets its best free candidate, else the best free point that is permitted, else the best permitted point of an
     object that keeps another. So an object stays without only if each point that it could have is another's only one.
 
     Args:
         gt: object of each point after conflicts; below 0 a point is free.
-        cost: of every pair.
-        candidate: pairs that the rule looked at.
-        eligible: all pairs that are permitted; their costs are finite.
+        cost: of every pair; infinite where it is not permitted.
+        candidate: pairs that the rule looked at, all of them permitted.
 
     Returns:
         The object of each point, and which objects got theirs here.
@@ -39,17 +57,11 @@ def provide(
     picture = torch.arange(batch, device=gt.device)
     # One column more than objects, where free points are counted and nobody looks.
     owned = gt.new_zeros(batch, objects + 1).scatter_add_(1, gt.where(gt >= 0, objects), torch.ones_like(gt))
-    order = cost.masked_fill(~eligible, torch.inf).amin(dim=2).argsort(dim=1, stable=True)
+    order = cost.amin(dim=2).argsort(dim=1, stable=True)
     helped = torch.zeros(batch, objects, dtype=torch.bool, device=gt.device)
     # A round serves one object of every picture. How many need one is known to the device only, so all have a round.
-    ranked = order[..., None].expand_as(cost)
-    rounds = zip(
-        order.unbind(1),
-        cost.masked_fill(~eligible, torch.inf).gather(1, ranked).unbind(1),
-        (candidate & eligible).gather(1, ranked).unbind(1),
-        strict=True,
-    )
-    for turn, own_cost, own_candidate in rounds:
+    for turn in order.unbind(1):
+        own_cost, own_candidate = cost[picture, turn], candidate[picture, turn]
         free = gt < 0
         spare = ~free & (owned.gather(1, gt.where(gt >= 0, objects)) > 1)
         tiers = torch.stack([free & own_candidate, free, spare])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -26,6 +27,11 @@ class Middle(NamedTuple):
     inside: Bool[Tensor, "B M P"]
     nearest: Bool[Tensor, "B M P"]
 
+    @classmethod
+    def joined(cls, parts: Sequence[Middle]) -> Middle:
+        """Those of the objects of all parts."""
+        return cls(*(torch.cat(masks, dim=1) for masks in zip(*parts, strict=True)))
+
     @property
     def either(self) -> Bool[Tensor, "B M P"]:
         """Both: some point on each level that has any."""
@@ -42,15 +48,18 @@ def middle(points: Points, objects: Objects, admitted: Bool[Tensor, "B M P"], sh
         shrink: width and height of the shrunk box, as a share of the whole one's.
     """
     xy = points.xy.to(objects.boxes.dtype)
-    corner, opposite = objects.boxes.split(2, dim=2)
-    center, half = (corner + opposite) / 2, shrink * (opposite - corner) / 2
-    shrunk = torch.cat([center - half, center + half], dim=2)
-    in_middle = admitted & torch.stack([inside(xy, boxes).T for boxes in shrunk])
-    away = (xy - center[:, :, None]).square().sum(dim=3).masked_fill(~admitted, torch.inf)
-    least = torch.stack([part.amin(dim=2) for part in by_level(points, away)], dim=2)
-    alone = ~on_levels(points, in_middle)
-    nearest = admitted & (away == least[..., points.level]) & alone[..., points.level]
-    return Middle(in_middle, nearest)
+    parts = []
+    for some, few in objects.in_turn():
+        corner, opposite = few.boxes.split(2, dim=2)
+        center, half = (corner + opposite) / 2, shrink * (opposite - corner) / 2
+        shrunk = torch.cat([center - half, center + half], dim=2)
+        in_middle = admitted[:, some] & torch.stack([inside(xy, boxes).T for boxes in shrunk])
+        away = (xy - center[:, :, None]).square().sum(dim=3).masked_fill(~admitted[:, some], torch.inf)
+        least = torch.stack([part.amin(dim=2) for part in by_level(points, away)], dim=2)
+        alone = ~on_levels(points, in_middle)
+        nearest = admitted[:, some] & (away == least[..., points.level]) & alone[..., points.level]
+        parts.append(Middle(in_middle, nearest))
+    return Middle.joined(parts)
 
 
 def on_levels(points: Points, chosen: Bool[Tensor, "B M P"]) -> Bool[Tensor, "B M L"]:

@@ -10,11 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from mmmc.assign.claims import AT_ONCE
+from mmmc.assign.conflicts import owners
 from mmmc.assign.dynamic_k import dynamic_k
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.pairs import class_losses, iou_losses
+from mmmc.assign.pairs import class_table, iou_losses, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, lowest, per_image
+from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, per_image
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -62,25 +64,30 @@ class OTA(Assigner):
         boxes = target.boxes.to(prediction.boxes.dtype)
         xy, within = points.xy.to(boxes.dtype), points.within(target.size)
         in_box = inside(xy, boxes) & within[:, None]
-        iou = iou_with_objects(prediction, boxes)
-        cls = class_losses(prediction.logits, target.labels[None])[0]
-        cost = cls + self.box_cost * iou_losses(iou).mT
-        # A value that is not finite would spoil the plan of the whole picture.
-        possible = in_box & FCOS(None, self.radius).near_center(points, xy, boxes) & cost.mT.isfinite()
-        background = background_losses(prediction.logits[0])
+        background, table = background_losses(prediction.logits[0]), class_table(prediction.logits)
         known = within & background.isfinite()
-        supply = dynamic_k(iou, possible, self.topk).where(possible.any(dim=0), 0).to(boxes.dtype)
-        rows = torch.cat([cost.masked_fill(~possible.mT, torch.inf), background[None]])
-        rows = rows.masked_fill(~known, torch.inf)
+        rows = torch.full((len(boxes) + 1, len(xy)), torch.inf, dtype=boxes.dtype, device=boxes.device)
+        rows[-1] = background.masked_fill(~known, torch.inf)
+        supplies = [boxes.new_zeros(0)]
+        for first in range(0, len(boxes), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            few = boxes[some]
+            iou = iou_with_objects(prediction, few)
+            cost = of_labels(table, target.labels[None, some])[0] + self.box_cost * iou_losses(iou).mT
+            # A value that is not finite would spoil the plan of the whole picture.
+            possible = in_box[:, some] & FCOS(None, self.radius).near_center(points, xy, few) & cost.mT.isfinite()
+            supplies.append(dynamic_k(iou, possible, self.topk).where(possible.any(dim=0), 0).to(boxes.dtype))
+            rows[:-1][some] = cost.masked_fill(~(possible.mT & known), torch.inf)
+        supply = torch.cat(supplies)
         rest = (known.sum() - supply.sum()).clamp(min=0)
         plan = sinkhorn(rows, torch.cat([supply, rest[None]]), known.to(boxes.dtype), self.epsilon, self.iterations)
         # Every row by its largest entry; a row that gives nothing stays at minus infinity.
         most = plan.amax(dim=1, keepdim=True)
-        share = torch.where(most.isfinite(), plan - most, -torch.inf)
+        share = plan.sub_(most).masked_fill_(~most.isfinite(), -torch.inf)
         # Two rows may have their largest entry at one point: the cheaper object gets it, an object before background.
-        gives = (share == share.amax(dim=0)) & share.isfinite()
-        gt = lowest(cost.mT, gives[:-1].mT & known[:, None])
-        labels = hard_labels(gt, possible & known[:, None], in_box, boxes.dtype)
+        gives = (share == share.amax(dim=0)) & (share > -torch.inf)
+        gt = owners(rows[None, :-1], gives[None, :-1])[0]
+        labels = hard_labels(gt, rows[:-1].mT < torch.inf, in_box, boxes.dtype)
         return labels._replace(finite=all_finite(prediction, within))
 
 
@@ -107,7 +114,7 @@ def sinkhorn(
         epsilon: factor on the entropy.
         iterations: scalings of columns and rows.
     """
-    kernel = -cost / epsilon
+    kernel = cost / -epsilon
     row = torch.zeros_like(supply)
     for _ in range(iterations):
         column = _scaling(demand, (kernel + row[:, None]).logsumexp(dim=0))

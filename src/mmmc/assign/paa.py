@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.candidates import best_candidates
-from mmmc.assign.conflicts import object_states, owners
-from mmmc.assign.pairs import Objects, gather_objects, pair_losses
+from mmmc.assign.candidates import Candidates, best_candidates
+from mmmc.assign.conflicts import least_rank, object_states, owners
+from mmmc.assign.pairs import Objects, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
 from mmmc.assign.split import parted
@@ -62,9 +62,15 @@ class PAA(Assigner):
             dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
             prediction = widened(prediction, dtype)
             objects = gather_objects(points, targets, dtype)
-            losses = pair_losses(points, prediction, objects)
-            matched = self.matched(points, objects)
-            candidates = best_candidates(points, losses, matched & losses.total.isfinite(), self.topk)
+            matched, losses_of = self.matched(points, objects), pair_losses(points, prediction)
+            total = torch.full(matched.shape, torch.inf, dtype=dtype, device=matched.device)
+            best, wrongs = [], []
+            for some, few in objects.in_turn():
+                losses, admitted = losses_of(few), matched[:, some]
+                total[:, some] = losses.total
+                best.append(best_candidates(points, losses, admitted & losses.total.isfinite(), self.topk))
+                wrongs.append(losses.wrong(admitted))
+            candidates = Candidates.joined(best)
             cost, valid = candidates.cls + candidates.reg, candidates.valid
             positive, ignored = (
                 candidates.spread(part.view_as(valid), len(points))
@@ -72,27 +78,32 @@ class PAA(Assigner):
                     cost.flatten(2).flatten(0, 1), valid.flatten(2).flatten(0, 1), self.rule, scale="raw"
                 )
             )
-            gt = torch.full_like(prediction.quality, NEGATIVE, dtype=torch.long)
-            if objects.boxes.shape[1]:
-                gt = owners(losses.total, positive)
+            gt = owners(total, positive)
             state = object_states(gt, torch.zeros_like(objects.labels, dtype=torch.bool), objects.in_box, matched)
-            bad = {"class": matched & ~losses.cls.isfinite(), "box": matched & ~losses.reg.isfinite()}
-            seen = {term: wrong.any(dim=2) for term, wrong in bad.items()}
+            wrong = join_wrong(wrongs)
             return Assignment(
                 gt=gt.masked_fill(ignored.any(dim=1) & (gt == NEGATIVE), IGNORED),
                 score=(gt >= 0).to(dtype),
                 weight=torch.ones(gt.shape, dtype=dtype, device=gt.device),
                 state=objects.per_picture(state),
-                finite=~torch.stack(list(seen.values())).any(dim=0).any(dim=1),
-                not_finite={term: objects.per_picture(wrong) for term, wrong in seen.items()},
+                finite=~torch.stack(list(wrong.values())).any(dim=0).any(dim=1),
+                not_finite={term: objects.per_picture(values) for term, values in wrong.items()},
             )
 
     def matched(self, points: Points, objects: Objects) -> Bool[Tensor, "B M P"]:
         """Pairs that geometry admits."""
         if self.prematch == "inside" or not objects.boxes.shape[1]:
             return objects.in_box
+        gt = least_rank(-self._square_ious(points, few) for _, few in objects.in_turn())
+        matched = []
+        for some, few in objects.in_turn():
+            iou = self._square_ious(points, few)
+            numbers = torch.arange(some.start, some.start + iou.shape[1], device=iou.device)
+            best = iou == iou.amax(dim=2, keepdim=True)
+            matched.append(few.in_box & (numbers[:, None] == gt[:, None]) & ((iou >= self.least_iou) | best))
+        return torch.cat(matched, dim=1)
+
+    def _square_ious(self, points: Points, objects: Objects) -> Float[Tensor, "B M P"]:
+        """IoU of each object with the square of each point in its box; minus infinity elsewhere."""
         iou = torch.stack([iou_with_squares(points, boxes, self.square_strides).T for boxes in objects.boxes])
-        iou = iou.masked_fill(~objects.in_box, -torch.inf)
-        first = torch.arange(iou.shape[1], device=iou.device)[:, None] == iou.argmax(dim=1, keepdim=True)
-        best = iou == iou.amax(dim=2, keepdim=True)
-        return objects.in_box & first & ((iou >= self.least_iou) | best)
+        return iou.masked_fill(~objects.in_box, -torch.inf)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.rnn import pad_sequence
 
+from mmmc.assign.claims import AT_ONCE
 from mmmc.assign.rules import inside
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.structures import Points, Prediction, Target
@@ -38,6 +39,16 @@ class Objects:
     def per_picture(self, values: Tensor) -> list[Tensor]:
         """Cut `B M …` into one tensor per picture, without the fillers."""
         return [row[:count] for row, count in zip(values, self.counts, strict=True)]
+
+    def in_turn(self) -> Iterator[tuple[slice, Objects]]:
+        """Some objects of each picture at a time, and which, so that what is computed of all their pairs stays small.
+
+        Where there are none at all, none come once.
+        """
+        for first in range(0, max(self.boxes.shape[1], 1), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            counts = tuple(min(max(count - first, 0), AT_ONCE) for count in self.counts)
+            yield some, Objects(self.boxes[:, some], self.labels[:, some], self.in_box[:, some], counts)
 
 
 def gather_objects(points: Points, targets: Sequence[Target], dtype: torch.dtype) -> Objects:
@@ -70,32 +81,47 @@ class PairLosses:
         """Their sum, by which points and levels are compared (Eqs. 5 and 6)."""
         return self.cls + self.reg
 
+    def wrong(self, admitted: Bool[Tensor, "B M P"]) -> dict[str, Bool[Tensor, "B M"]]:
+        """By the name of a loss, which objects meet one that is not finite among their admitted points."""
+        named = {"class": self.cls, "box": self.reg}
+        return {name: (admitted & ~values.isfinite()).any(dim=2) for name, values in named.items()}
+
+
+def join_wrong(parts: Sequence[Mapping[str, Bool[Tensor, "B _"]]]) -> dict[str, Bool[Tensor, "B M"]]:
+    """What `PairLosses.wrong` says of the objects of all parts."""
+    return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
+
 
 def pair_losses(
     points: Points,
     prediction: Prediction,
-    objects: Objects,
     *,
     class_loss: ClassLoss = "focal",
     iou_smooth: float = 0.0,
     lambda_reg: float = 1.0,
-) -> PairLosses:
-    """Losses of each point if it answered for each object; memory grows with `P·C + P·M`.
+) -> Callable[[Objects], PairLosses]:
+    """Losses of each point if it answered for each of some objects.
+
+    What does not depend on the objects is computed once (memory `P·C`); a call then needs `P·M` for its objects.
 
     Args:
         points: of the batch.
         prediction: of the batch, in at least float32.
-        objects: of the batch.
-        class_loss: as `class_losses`.
+        class_loss: as `class_table`.
         iou_smooth: added to intersection and union in square strides; 1 is what the authors' code does.
         lambda_reg: factor on the box loss, which is 1 − GIoU.
     """
-    predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-    truth = objects.boxes[:, :, None].expand_as(predicted)
-    reg = 1 - paired_giou(predicted, truth)
-    if iou_smooth:
-        reg = reg + paired_iou(predicted, truth) - _smooth_iou(predicted, truth, points.stride, iou_smooth)
-    return PairLosses(class_losses(prediction.logits, objects.labels, class_loss), lambda_reg * reg)
+    table = class_table(prediction.logits, class_loss)
+
+    def of(objects: Objects) -> PairLosses:
+        predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
+        truth = objects.boxes[:, :, None].expand_as(predicted)
+        reg = 1 - paired_giou(predicted, truth)
+        if iou_smooth:
+            reg = reg + paired_iou(predicted, truth) - _smooth_iou(predicted, truth, points.stride, iou_smooth)
+        return PairLosses(of_labels(table, objects.labels), lambda_reg * reg)
+
+    return of
 
 
 def class_losses(

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mmmc.assign.conflicts import object_states, owners
 from mmmc.assign.levels import Middle, level_means, middle, on_levels
-from mmmc.assign.pairs import Objects, gather_objects, pair_losses
+from mmmc.assign.pairs import Objects, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
 from mmmc.boxes import area, centerness, distances
 from mmmc.errors import InputError
 from mmmc.parts.selection_net import LEVEL_LOGITS
-from mmmc.structures import NEGATIVE, Assignment, Points, Prediction, Target
+from mmmc.structures import Assignment, Points, Prediction, Target
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ class SAPD(Assigner):
         points: Points, objects: Objects, wanted: Bool[Tensor, "B M P"], shares: Float[Tensor, "B M L"]
     ) -> tuple[Int[Tensor, "B P"], Float[Tensor, "B P"]]:
         """The object and the weight of each point."""
-        batch, number, count = wanted.shape
-        if number == 0:
-            gt = torch.full((batch, count), NEGATIVE, device=wanted.device)
-            return gt, shares.new_ones(gt.shape)
         gt = owners(area(objects.boxes)[..., None].expand(wanted.shape), wanted)
-        index = gt.clamp(min=0)
-        boxes = objects.boxes.gather(1, index[..., None].expand(-1, -1, 4))
-        share = shares[..., points.level].gather(1, index[:, None]).squeeze(1)
+        if wanted.shape[1] == 0:
+            return gt, shares.new_ones(gt.shape)
+        index = gt.clamp(min=0)[..., None]
+        boxes = objects.boxes.gather(1, index.expand(-1, -1, 4))
+        share = shares.gather(1, index.expand(-1, -1, shares.shape[2])).gather(
+            2, points.level.expand(gt.shape)[..., None]
+        )
         central = centerness(distances(points.xy.to(boxes.dtype), boxes)).square()
-        return gt, (share * central).where(gt >= 0, 1.0)
+        return gt, (share.squeeze(2) * central).where(gt >= 0, 1.0)
 
 
 class LevelLosses(NamedTuple):
@@ -132,13 +132,14 @@ class LevelLosses(NamedTuple):
 
 def level_losses(points: Points, prediction: Prediction, objects: Objects, shrink: float) -> LevelLosses:
     """What FSAF's choice of a level looks at: the mean loss in the middle of each box on each level."""
-    losses = pair_losses(points, prediction, objects)
-    region = middle(points, objects, objects.in_box & losses.total.isfinite(), shrink)
-    wrong = {
-        "class": (objects.in_box & ~losses.cls.isfinite()).any(dim=2),
-        "box": (objects.in_box & ~losses.reg.isfinite()).any(dim=2),
-    }
-    return LevelLosses(level_means(points, losses.total, region.either), region, wrong)
+    losses_of = pair_losses(points, prediction)
+    means, regions, wrong = [], [], []
+    for _, few in objects.in_turn():
+        losses = losses_of(few)
+        regions.append(middle(points, few, few.in_box & losses.total.isfinite(), shrink))
+        means.append(level_means(points, losses.total, regions[-1].either))
+        wrong.append(losses.wrong(few.in_box))
+    return LevelLosses(torch.cat(means, dim=1), Middle.joined(regions), join_wrong(wrong))
 
 
 def net_logits(prediction: Prediction, objects: Objects) -> Float[Tensor, "B M L"]:
