@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
 from mmmc.errors import InputError
-from mmmc.model import Detector, ModelConfig, RFAConfig
+from mmmc.model import Detector, ModelConfig, RFAConfig, rfa
 from mmmc.model.head import Head, tower
 from mmmc.model.rfa import DeformableConv, deform_rows
 
@@ -118,7 +118,7 @@ def pair(x: Tensor, offsets: Tensor, weight: Tensor, bias: Tensor, mask: Tensor)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("size", [(7, 5), (1, 1), (2, 9)])
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (2, 9), (4, 6)])  # the last has positions by sixteens
 @pytest.mark.parametrize("kind", ["small", "whole", "far", "border"])
 def test_backends_agree_in_outputs_and_gradients(
     dtype: torch.dtype, tolerance: float, size: tuple[int, int], kind: str
@@ -149,8 +149,9 @@ def test_backends_agree_on_no_picture() -> None:
         assert not a.any()
 
 
-def test_without_gradient_chunks_give_the_same() -> None:
-    """300 positions are two chunks."""
+def test_without_gradient_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 positions are two chunks of 128 and one of 44."""
+    monkeypatch.setattr(rfa, "CHUNK", 128)
     random = torch.Generator().manual_seed(0)
     x, offsets = torch.randn(1, 4, 15, 20, generator=random), torch.randn(1, 18, 15, 20, generator=random)
     weight, mask = torch.randn(4, 4, 3, 3, generator=random), torch.rand(1, 9, 15, 20, generator=random)
