@@ -21,6 +21,7 @@ from mmmc.assign import (
     conflicts,
     ota,
     pairs,
+    split,
 )
 from mmmc.assign.claims import Claims, of_owner, settled
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Points, Prediction, Target
@@ -99,3 +100,21 @@ def test_values_of_the_owner() -> None:
     boxes = torch.tensor([[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]])
     assert of_owner(boxes, gt)[0].tolist() == [4, 5, 6, 7]
     assert of_owner(boxes[:0], torch.tensor([NEGATIVE])).shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "rule", [APS(), APS(candidates_per_level=1), APS(rule="b", score="code"), PAA(rule="b")], ids=repr
+)
+def test_work_that_the_host_sees_is_needless_changes_nothing(rule: Assigner, monkeypatch: pytest.MonkeyPatch) -> None:
+    helped = 0
+    for seed in range(8):
+        scene = make_scene(seed, images=2, objects=(60, 3))
+        seen = rule(*scene)
+        with monkeypatch.context() as patch:
+            for module in (conflicts, split):
+                patch.setattr(module, "at_hand", lambda _: False)
+            blind = rule(*scene)
+        assert torch.equal(seen.gt, blind.gt)
+        assert all(torch.equal(a, b) for a, b in zip(seen.state, blind.state, strict=True))
+        helped += int((seen.state[0] == ObjectState.FALLBACK).sum())
+    assert helped or isinstance(rule, PAA)

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from mmmc.assign import mixture
 from mmmc.assign.mixture import fit_mixture
 
 
@@ -140,3 +141,17 @@ def test_a_fit_that_ended_stays_as_it_is() -> None:
     """After the round in which the likelihood changes by less than `tol` more rounds change nothing."""
     values, valid = side_by_side(problems(60))
     assert torch.equal(fit_mixture(values, valid, max_iter=400).means, fit_mixture(values, valid, max_iter=300).means)
+
+
+def test_an_early_exit_changes_nothing_but_the_number_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, valid = side_by_side([*problems(60), np.zeros(0)])
+    rounds: list[int] = []
+    real = mixture._log_prob
+    monkeypatch.setattr(mixture, "_log_prob", lambda *given: (rounds.append(1), real(*given))[1])
+    whole, numbers = fit_mixture(values, valid), [len(rounds)]
+    early = fit_mixture(values, valid, early_exit=True)
+    numbers.append(len(rounds) - numbers[0])
+    for name in ("weights", "means", "variances", "log_prob"):
+        assert torch.equal(getattr(early, name), getattr(whole, name)), name
+    assert numbers[0] == 101
+    assert numbers[1] < 101

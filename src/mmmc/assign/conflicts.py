@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmmc.assign.claims import AT_ONCE
+from mmmc.assign.rules import at_hand
 from mmmc.structures import NEGATIVE, ObjectState
 
 
@@ -59,8 +60,11 @@ def provide(
     owned = gt.new_zeros(batch, objects + 1).scatter_add_(1, gt.where(gt >= 0, objects), torch.ones_like(gt))
     order = cost.amin(dim=2).argsort(dim=1, stable=True)
     helped = torch.zeros(batch, objects, dtype=torch.bool, device=gt.device)
-    # A round serves one object of every picture. How many need one is known to the device only, so all have a round.
+    # A round serves one object of every picture. How many need one is known to the device only, so all have a round,
+    # unless the host can tell as well: an object that has a point now never loses its last.
     for turn in order.unbind(1):
+        if at_hand(owned) and bool((owned[picture, turn] > 0).all()):
+            continue
         own_cost, own_candidate = cost[picture, turn], candidate[picture, turn]
         free = gt < 0
         spare = ~free & (owned.gather(1, gt.where(gt >= 0, objects)) > 1)

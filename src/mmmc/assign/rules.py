@@ -67,6 +67,11 @@ def image_prediction(prediction: Prediction, index: int, dtype: torch.dtype) -> 
     return widened(one, dtype)
 
 
+def at_hand(values: Tensor) -> bool:
+    """Whether the host can look at values without waiting for a device, so that work nobody needs may be left out."""
+    return values.device.type == "cpu"
+
+
 def inside(xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor, "P M"]:
     """Which points lie strictly inside which boxes."""
     x, y = xy[:, 0, None], xy[:, 1, None]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmmc.assign.mixture import fit_mixture
+from mmmc.assign.rules import at_hand
 
 Rule = Literal["a", "b", "c", "mean", "topk"]
 
@@ -72,7 +73,7 @@ def _by_mixture(
     cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], rule: Rule, variance: float
 ) -> tuple[Bool[Tensor, "N Q"], Bool[Tensor, "N Q"]]:
     """Positive and ignored entries by rules `a`, `b` and `c`."""
-    mixture = fit_mixture(cost, valid, variance=variance)
+    mixture = fit_mixture(cost, valid, variance=variance, early_exit=at_hand(cost))
     better = mixture.means.argmin(dim=1, keepdim=True)
     share = mixture.responsibilities().gather(2, better[..., None].expand(-1, cost.shape[1], -1)).squeeze(2)
     member = valid & (share >= 0.5) & (cost <= mixture.means.amax(dim=1, keepdim=True))
