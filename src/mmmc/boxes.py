@@ -26,14 +26,16 @@ def paired_giou(first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 
     """Generalised IoU of each box with its partner, in -1..1 (Rezatofighi et al. 2019); 0 where both are a point."""
     # torchvision's loss of this name selects by a mask, for which the host must wait for the device.
     intersection, union = _intersection_and_union(first, second)
-    corner, opposite = first[..., :2].minimum(second[..., :2]), first[..., 2:].maximum(second[..., 2:])
-    enclosing = (opposite - corner).prod(dim=-1)
+    (left, top, right, bottom), (x1, y1, x2, y2) = first.unbind(-1), second.unbind(-1)
+    enclosing = (right.maximum(x2) - left.minimum(x1)) * (bottom.maximum(y2) - top.minimum(y1))
     return intersection / union.clamp(min=EPSILON) - (enclosing - union) / enclosing.clamp(min=EPSILON)
 
 
 def _intersection_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    corner, opposite = first[..., :2].maximum(second[..., :2]), first[..., 2:].minimum(second[..., 2:])
-    width, height = (opposite - corner).clamp(min=0).unbind(-1)
+    # Coordinate by coordinate: pairs of coordinates would be copied, and read with gaps.
+    (left, top, right, bottom), (x1, y1, x2, y2) = first.unbind(-1), second.unbind(-1)
+    width = (right.minimum(x2) - left.maximum(x1)).clamp(min=0)
+    height = (bottom.minimum(y2) - top.maximum(y1)).clamp(min=0)
     intersection = width * height
     return intersection, area(first) + area(second) - intersection
 
