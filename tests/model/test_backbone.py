@@ -86,7 +86,7 @@ def test_lite0_activations_have_the_statistics_that_its_norms_recorded() -> None
     random = torch.manual_seed(0)
     coarse = torch.rand(16, 3, 8, 8, generator=random) * 255
     smooth = torch.nn.functional.interpolate(coarse, size=(128, 128), mode="bicubic").clamp(0, 255).byte()
-    backbone = Backbone(LITE0, weights="imagenet").eval()
+    backbone = Backbone(LITE0, weights="imagenet", frozen_norm=False).eval()
     first = backbone.trunk.bn1
     with torch.no_grad():
         seen = backbone.trunk.conv_stem(backbone.normalize(smooth))

@@ -12,6 +12,7 @@ from timm.layers import freeze_batch_norm_2d
 from torch import Tensor, nn
 
 from mmmc.errors import InputError, did_you_mean
+from mmmc.model.folding import fold_frozen_norms
 from mmmc.model.weights import PACKAGED, Normalization, packaged_weights, pretrained_state
 
 STRIDES = (8, 16, 32)
@@ -73,6 +74,7 @@ class Backbone(nn.Module):
         if frozen_norm:
             trunk = freeze_batch_norm_2d(trunk)
         freeze_until(trunk, stages[frozen_stages - 1] if frozen_stages else None)
+        fold_frozen_norms(trunk)
         self.trunk = trunk
         self.channels: tuple[int, ...] = tuple(trunk.feature_info.channels())
 
