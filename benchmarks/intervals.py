@@ -43,7 +43,7 @@ def median(values: Sequence[float]) -> Estimate:
 
 def paired_ratio(values: Sequence[float], base: Sequence[float]) -> Estimate:
     """The median over rounds of the ratio of two values of the same round; rounds are resampled."""
-    return median(np.asarray(values) / np.asarray(base))  # type: ignore[arg-type]
+    return median((np.asarray(values) / np.asarray(base)).tolist())
 
 
 def unpaired_ratio(values: Sequence[float], base: Sequence[float]) -> Estimate:

@@ -28,13 +28,20 @@ def draw(result: Result, path: Path) -> None:
         texts += [] if ratio is None else [f"× {ratio.median:.2f} ({ratio.low:.2f} – {ratio.high:.2f})"]
         texts += [] if row.memory_mb is None else [quantity(row.memory_mb, "MB")]
         axes.annotate(
-            "   ".join(texts), (1000 * max(high, found / 1000), place), (6, 0), textcoords="offset points", va="center"
+            "   ".join(texts),
+            (1000 * max(high, found / 1000), place),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
         )
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xscale("log")
     axes.set_xlabel("ms (median, quartiles); × the row it is compared with")
-    axes.margins(x=0.35)
+    if rows:
+        values = [1000 * median(row.values).median for row in rows]
+        axes.set_xlim(min(values) / 3, max(values) * 300)  # room for the texts
     devices = ", ".join(result.machine["devices"]) or result.machine["cpu"]
     tiny = " · smoke test, sizes tell nothing" if result.tiny else ""
     axes.set_title(f"{result.command}\n{devices} · torch {result.machine['torch']} · {result.date}{tiny}", loc="left")

@@ -113,10 +113,8 @@ def read(path: Path) -> Result:
         if content["form"] != FORM:
             raise InputError(f"{path}: form is {content['form']!r}; allowed: {FORM}.")
         known = {key.name for key in fields(Row)}
-        rows = tuple(
-            Row(**{key: tuple(value) if key == "values" else value for key, value in line.items() if key in known})
-            for line in content["rows"]
-        )
+        lines = [{key: value for key, value in line.items() if key in known} for line in content["rows"]]
+        rows = tuple(Row(**{**line, "values": tuple(line.get("values", ()))}) for line in lines)
         return Result(rows=rows, **{key.name: content[key.name] for key in fields(Result) if key.name != "rows"})
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error

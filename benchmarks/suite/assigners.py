@@ -7,6 +7,8 @@ of the allocator included.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from benchmarks.detectors import STRIDES
@@ -39,7 +41,7 @@ def measure(name: str, setting: Setting) -> list[Row]:
         with Peak(setting.device) as peak:
             assigner(*scene)
         memory[row] = peak.extra
-    clocks = {row: timed(lambda scene=scene: assigner(*scene), setting.device) for row, scene in scenes.items()}
+    clocks = {row: timed(partial(assigner, *scene), setting.device) for row, scene in scenes.items()}
     few, *more = scenes
     effort = setting.effort(warmup=0, least=3, most=15, seconds=15, within=0.03)
     return remembering(interleaved(clocks, dict.fromkeys(more, few), effort), memory)

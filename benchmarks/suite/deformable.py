@@ -8,6 +8,7 @@ which is what a tower gets there; the deformable convolution itself stays in flo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,7 @@ def both_ways(
     rows = []
     for way, call in (("forward", forward), ("forward and backward", training)):
         clocks = {
-            f"{rival}, {way}, {precision}, {name}": timed(lambda call=call, run=run: call(run), setting.device)
+            f"{rival}, {way}, {precision}, {name}": timed(partial(call, run), setting.device)
             for rival, run in rivals.items()
         }
         pairs = {

@@ -24,14 +24,16 @@ from benchmarks.setting import Setting
 from benchmarks.steps import AssignersShare, Step
 from benchmarks.suite import assigners, deformable, detector, step, torchvision
 from benchmarks.timing import interleaved, timed
+from mmmc.data.batching import Sample
 from mmmc.model import Detector
 
-BUDGET = 480.0
-"""Seconds after which no further part begins; no part takes more than about one minute."""
+BUDGET = 400.0
+"""Seconds after which no further part begins; the longest, the last, compiles for up to two minutes."""
 
 EACH = 6.0
 """Seconds of one comparison."""
 
+Call = Callable[[], object]
 ONLY_CUDA = "needs a CUDA device"
 CLASSES, OBJECTS = 80, 20
 
@@ -58,20 +60,21 @@ def run(setting: Setting) -> list[Row]:
 
 def inference(setting: Setting) -> list[Row]:
     """Pictures of one size through FCOS, MMMC and torchvision's FCOS in bf16, with post-processing and peak memory."""
+    size = (64, 96) if setting.tiny else PICTURE
+    recipes = methods("r50", tiny=setting.tiny)
+
+    def ours(name: str, samples: list[Sample]) -> Call:
+        return Inference(built(recipes[name], CLASSES, setting.device), samples, "bf16", setting.device)
+
+    def theirs(samples: list[Sample]) -> Call:
+        model = torchvision.torchvision_fcos(size).to(setting.device)
+        return torchvision.TheirInference(model, samples, "bf16", setting.device)
+
     rows = []
     for pictures in (1, 2) if setting.tiny else (1, 16):
-        size = (64, 96) if setting.tiny else PICTURE
         samples = noise_samples(pictures, 0, size, CLASSES)
-        recipes = methods("r50", tiny=setting.tiny)
-
-        def ours(name: str, samples: list = samples, recipes: dict = recipes) -> Callable[[], object]:
-            return Inference(built(recipes[name], CLASSES, setting.device), samples, "bf16", setting.device)
-
-        def theirs(samples: list = samples, size: tuple[int, int] = size) -> Callable[[], object]:
-            model = torchvision.torchvision_fcos(size).to(setting.device)
-            return torchvision.TheirInference(model, samples, "bf16", setting.device)
-
-        builders = {"FCOS": partial(ours, "FCOS"), "MMMC": partial(ours, "MMMC"), "torchvision's FCOS": theirs}
+        builders: dict[str, Callable[[], Call]] = {name: partial(ours, name, samples) for name in ("FCOS", "MMMC")}
+        builders["torchvision's FCOS"] = partial(theirs, samples)
         rows += against_first(builders, setting, f", batch {pictures}, bf16")
     return rows
 
@@ -83,22 +86,21 @@ def training(setting: Setting) -> list[Row]:
     recipes = methods("r50", tiny=setting.tiny)
     padded = (batch.images.shape[2], batch.images.shape[3])
 
-    def ours(name: str) -> Callable[[], object]:
+    def ours(name: str) -> Call:
         return Step(recipes[name], batch, CLASSES, setting.device, precision="bf16")
 
-    def theirs() -> Callable[[], object]:
+    def theirs() -> Call:
         return torchvision.TheirStep(torchvision.torchvision_fcos(padded), batch, "bf16", setting.device)
 
-    builders = {"FCOS": partial(ours, "FCOS"), "MMMC": partial(ours, "MMMC"), "torchvision's FCOS": theirs}
+    builders: dict[str, Callable[[], Call]] = {name: partial(ours, name) for name in ("FCOS", "MMMC")}
+    builders["torchvision's FCOS"] = theirs
     rows = against_first(builders, setting, f", batch {pictures}, bf16")
     share = AssignersShare(recipes["MMMC"], batch, CLASSES, setting.device, precision="bf16")
     name = f"APS's share, batch {pictures}, bf16"
     return rows + interleaved({name: share}, {}, setting.effort(least=5, most=9), unit="1")
 
 
-def against_first(
-    builders: Mapping[str, Callable[[], Callable[[], object]]], setting: Setting, suffix: str
-) -> list[Row]:
+def against_first(builders: Mapping[str, Callable[[], Call]], setting: Setting, suffix: str) -> list[Row]:
     """Rows of rivals against the first; memory is what building one and calling it once needs at most."""
     memory, clocks = {}, {}
     for name, build in builders.items():
@@ -117,8 +119,7 @@ def compiled(setting: Setting) -> list[Row]:
     rows = []
     for method in ("FCOS", "MMMC"):
         network = built(methods("r50", tiny=setting.tiny)[method], CLASSES, setting.device).eval()
-        eager = partial(forward, network, images)
-        runs = {f"{method}, eager": eager}
+        runs: dict[str, Call] = {f"{method}, eager": partial(forward, network, images)}
         for name, make in (("CUDA graph", captured), ("torch.compile", through_compiler)):
             row = f"{method}, {name}"
             if setting.device.type != "cuda":
@@ -144,12 +145,12 @@ def forward(network: Detector, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return prediction.logits, prediction.boxes, prediction.quality
 
 
-def through_compiler(network: Detector, images: Tensor) -> Callable[[], object]:
+def through_compiler(network: Detector, images: Tensor) -> Call:
     """The forward pass as `torch.compile` makes it."""
     return partial(torch.compile(forward), network, images)
 
 
-def captured(network: Detector, images: Tensor) -> Callable[[], object]:
+def captured(network: Detector, images: Tensor) -> Call:
     """The forward pass as a CUDA graph that is replayed."""
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
@@ -183,7 +184,7 @@ def waits(setting: Setting) -> list[Row]:
     return rows
 
 
-def never_waiting(run: Callable[[], object]) -> None:
+def never_waiting(run: Call) -> None:
     """Call it; whatever waits for the device in between raises."""
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 from benchmarks.result import Row
 from benchmarks.setting import Setting
@@ -19,9 +20,7 @@ COMMANDS = {
 
 def run(setting: Setting) -> list[Row]:
     """Seconds of each process, from its start to its end."""
-    clocks = {
-        name: timed(lambda options=options: fresh(*options), setting.device) for name, options in COMMANDS.items()
-    }
+    clocks = {name: timed(partial(fresh, *options), setting.device) for name, options in COMMANDS.items()}
     return interleaved(clocks, {}, setting.effort(most=15))
 
 

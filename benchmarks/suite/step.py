@@ -6,14 +6,14 @@ classes), with random weights; noise pictures with 20 objects each.
 
 from __future__ import annotations
 
-from typing import Any
-
 from benchmarks.detectors import methods, noise
 from benchmarks.memory import apart
 from benchmarks.result import Row, remembering
 from benchmarks.setting import Setting
 from benchmarks.steps import AssignersShare, Step, memory_of_steps
 from benchmarks.timing import interleaved, timed
+from mmmc.recipe import Recipe
+from mmmc.structures import Batch
 
 OBJECTS = 20
 
@@ -33,18 +33,20 @@ def steps(kind: str, setting: Setting) -> list[Row]:
     pictures, size, classes = BATCHES[kind]
     batch = noise(pictures, OBJECTS, (64, 96) if setting.tiny else size, classes)
     recipes = methods(kind, tiny=setting.tiny)
-    arguments: dict[str, tuple[Any, ...]] = {
-        f"{name}, {kind}": (recipe, batch, classes, setting.device) for name, recipe in recipes.items()
+    named = {f"{name}, {kind}": recipe for name, recipe in recipes.items()}
+    memory = {
+        name: None if setting.tiny else _memory(recipe, batch, classes, setting) for name, recipe in named.items()
     }
-    memory = {} if setting.tiny else {name: _memory(setting, *given) for name, given in arguments.items()}
-    clocks = {name: timed(Step(*given), setting.device) for name, given in arguments.items()}
+    clocks = {
+        name: timed(Step(recipe, batch, classes, setting.device), setting.device) for name, recipe in named.items()
+    }
     pairs = {name: f"FCOS, {kind}" for name in clocks if not name.startswith("FCOS, ")}
     rows = remembering(interleaved(clocks, pairs, setting.effort(least=4, seconds=120)), memory)
     share = {f"APS's share, {kind}": AssignersShare(recipes["MMMC"], batch, classes, setting.device)}
     return rows + interleaved(share, {}, setting.effort(least=5, most=9), unit="1")
 
 
-def _memory(setting: Setting, *arguments: Any) -> float | None:
+def _memory(recipe: Recipe, batch: Batch, classes: int, setting: Setting) -> float | None:
     if setting.device.type == "cuda":
-        return memory_of_steps(*arguments, "fp32")
-    return apart(memory_of_steps, *arguments, "fp32", threads=setting.threads)
+        return memory_of_steps(recipe, batch, classes, setting.device, "fp32")
+    return apart(memory_of_steps, recipe, batch, classes, setting.device, "fp32", threads=setting.threads)
