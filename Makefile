@@ -78,7 +78,7 @@ bench: $(VENV)/.dev
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks all --threads 2 --out benchmarks/results
 
 # DEVICE=cpu TINY=1 tries it out where there is no GPU. ONLY="training waits" runs some parts.
-OUT := benchmarks/results
+OUT := $(if $(TINY),demo/bench,benchmarks/results)
 bench-gpu: $(VENV)/.dev
 	$(BIN)/python -m benchmarks gpu --device $(or $(DEVICE),cuda) $(if $(TINY),--tiny) $(if $(ONLY),--only $(ONLY)) \
 	  --out $(OUT)/gpu.json --picture $(OUT)/gpu.png

@@ -76,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join(map(str, found)))
     for one, other, file in ((before, after, config.before), (after, before, config.after)):
         for row in one.rows:
-            if row.values and other.row(row.name) is None:
+            known = other.row(row.name)
+            if row.values and (known is None or not known.values):
                 print(f"{row.name}: only in {file}")
     return int(any(change.worse for change in found))
 
@@ -101,7 +102,7 @@ def other_machine(before: Result, after: Result) -> list[str]:
 def changes(before: Result, after: Result, threshold: float) -> list[Change]:
     """The rows that both have, in the order of the second."""
     pairs = [(before.row(row.name), row) for row in after.rows if row.values]
-    return [change(one, other, threshold) for one, other in pairs if one is not None]
+    return [change(one, other, threshold) for one, other in pairs if one is not None and one.values]
 
 
 def change(before: Row, after: Row, threshold: float) -> Change:

@@ -10,6 +10,7 @@ from typing import Literal
 from benchmarks.intervals import Estimate, median
 from benchmarks.result import Result, Row
 from benchmarks.suite.deformable import MAPS
+from mmmc.errors import InputError
 
 Kind = Literal["faster", "rate", "ratio", "efficiency", "value", "memory"]
 
@@ -58,11 +59,18 @@ class Goal:
         return dict(self.exceptions).get(row, self.bound)
 
     def figures(self, result: Result) -> list[tuple[str, Estimate]]:
-        """Of each row that was measured, the worst first, by figure over bound."""
+        """Of each row that was measured, the worst first, by figure over bound.
+
+        Raises:
+            InputError: the result has no such row, as if the benchmark had changed since.
+        """
         found = []
         for name in self.rows:
             row = result.row(name)
-            figure = None if row is None else FIGURES[self.kind](result, row)
+            if row is None and len(self.rows) == 1:
+                raise InputError(f"The result of {self.benchmark!r} has no row {name!r}; measure it again.")
+            # Of several, one that came in since the measurement counts as not met.
+            figure = FIGURES[self.kind](result, row) if row is not None and row.values else None
             if figure is not None:
                 found.append((name, figure))
         return sorted(found, key=lambda one: one[1].median / (self.bound_of(one[0]) or 1), reverse=not self.least)

@@ -78,8 +78,8 @@ def goals_table(found: Mapping[str, Result]) -> str:
             cells = ["not measured", "", "", "", f"`python -m benchmarks {goal.benchmark}`"]
         else:
             cells = [*_measured(goal, figures), result.date, f"`{result.command}`"]
-        lines.append(f"| {' | '.join([goal.text, _bound(goal), *cells])} |".replace("|  |", "| |"))
-    return "\n".join(lines).replace("|  |", "| |")
+        lines.append(f"| {' | '.join([goal.text, _bound(goal), *cells])} |")
+    return "\n".join(lines)
 
 
 def crowds_table(result: Result | None) -> str:
@@ -94,7 +94,7 @@ def crowds_table(result: Result | None) -> str:
     ]
     for name in PARTS:
         rows = [result.row(row_name(name, count)) for count in COUNTS]
-        if any(row is None for row in rows):
+        if any(row is None or not row.values for row in rows):
             lines.append(f"| `{name}` | not measured{' |' * (len(COUNTS) + 3)}")
             continue
         times = [median(row.values).median for row in rows if row is not None]
@@ -116,8 +116,9 @@ def _measured(goal: Goal, figures: Sequence[tuple[str, Estimate]]) -> list[str]:
     interval = "–" if math.isnan(figure.low) else f"{_number(goal, figure.low)} – {_number(goal, figure.high)}"
     told, verdict = _number(goal, figure.median), _verdict(goal, name, figure)
     if len(goal.rows) > 1:
-        met = sum(goal.met(row, one.median) for row, one in figures)
-        told, verdict = f"{told} ({name.split(',')[0]})", f"{verdict}: {met} of {len(goal.rows)} met"
+        met, missing = sum(goal.met(row, one.median) for row, one in figures), len(goal.rows) - len(figures)
+        told, verdict = f"{told} ({name.split(',')[0]})", f"{verdict}: {met} of {len(goal.rows)}"
+        verdict += f", {missing} not measured" if missing else ""
     return [told, interval, verdict]
 
 

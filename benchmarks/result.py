@@ -63,13 +63,13 @@ class Result:
     rows: tuple[Row, ...] = field(default_factory=tuple)
 
     def row(self, name: str) -> Row | None:
-        """The row of this name that has values."""
-        return next((row for row in self.rows if row.name == name and row.values), None)
+        """The row of this name; it may be one without values."""
+        return next((row for row in self.rows if row.name == name), None)
 
     def ratio(self, row: Row) -> Estimate | None:
         """A row's values over those of the row that it is compared with."""
         base = self.row(row.against)
-        return paired_ratio(row.values, base.values) if base is not None and row.values else None
+        return paired_ratio(row.values, base.values) if row.values and base is not None and base.values else None
 
 
 def machine() -> dict[str, Any]:
