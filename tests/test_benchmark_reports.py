@@ -49,6 +49,13 @@ def test_other_files_are_refused(content: str, tmp_path: Path, capsys: pytest.Ca
     assert str(tmp_path / "a.json") in capsys.readouterr().err
 
 
+def test_another_form_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(file_of(RESULT, tmp_path / "a.json"))
+    file.write_text(file.read_text().replace('"form": 1', '"form": 2'))
+    assert main(["compare", str(file), str(file)]) == 2
+    assert "form is 2; allowed: 1" in capsys.readouterr().err
+
+
 def changed(**fields: object) -> Result:
     """The result with a changed second row."""
     return replace(RESULT, rows=(BASE, replace(OTHER, **fields)))  # type: ignore[arg-type]

@@ -7,9 +7,8 @@ of the allocator included.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-
-import torch
 
 from benchmarks.detectors import STRIDES
 from benchmarks.memory import Peak, apart
@@ -57,6 +56,6 @@ def crowd(objects: int, setting: Setting) -> Scene:
     size = (64, 96) if setting.tiny else SIZE
     points, said, targets = make_scene(0, images=1, objects=objects, size=size, strides=STRIDES, classes=CLASSES)
     on = setting.device
-    moved = type(points)(points.xy.to(on), points.stride.to(on), points.level.to(on), points.shapes, points.strides)
+    points = replace(points, xy=points.xy.to(on), stride=points.stride.to(on), level=points.level.to(on))
     prediction = Prediction(said.logits.to(on), said.boxes.to(on), said.quality.to(on))
-    return Scene(moved, prediction, [target.to(torch.device(on)) for target in targets])
+    return Scene(points, prediction, [target.to(on) for target in targets])
