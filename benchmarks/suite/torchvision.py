@@ -149,7 +149,7 @@ def torchvision_fcos(size: tuple[int, int]) -> FCOS:
 
 @torch.no_grad()
 def like_trained(model: FCOS, picture: Tensor) -> FCOS:
-    """The model with boxes a few strides wide, and a class layer by which `PASSING` class scores of the picture pass."""
+    """The model with boxes a few strides wide, and a class layer by which `PASSING` scores of the picture pass."""
     head = model.head.classification_head
     model.head.regression_head.bbox_reg.bias.fill_(1.0)
     pixels, _ = model.transform([picture.to(head.cls_logits.weight.device) / 255])
