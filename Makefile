@@ -3,14 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench-gpu study-gpu pictures lint format clean
+.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu pictures lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
 	@echo "make test       install, check style, types and import floors, run the tests"
 	@echo "make test-full  the tests with their long forms"
 	@echo "make test-gpu   the tests that need a CUDA device"
-	@echo "make bench-gpu  step times and memory on a CUDA device"
+	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (under 30 minutes)"
+	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
 	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
@@ -72,11 +73,15 @@ test-full: lint
 test-gpu: $(VENV)/.dev
 	$(BIN)/pytest -m gpu
 
-# What only a GPU can tell: tests, step times, and the plans of the results as far as they fit into 9 minutes.
+# The goals of docs/performance.md; afterwards `python -m benchmarks report --into docs/performance.md`.
+bench: $(VENV)/.dev
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks all --threads 2 --out benchmarks/results
+
+# DEVICE=cpu TINY=1 tries it out where there is no GPU. ONLY="training waits" runs some parts.
+OUT := $(if $(TINY),demo/bench,benchmarks/results)
 bench-gpu: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.step_cost --recipe fcos_r50_1x --pictures 4 --size 800x1344 --classes 80 \
-	  --out benchmarks/results/step_cost_gpu.json
-	$(BIN)/python -m benchmarks.step_cost --recipe small --out benchmarks/results/step_cost_gpu_small.json
+	$(BIN)/python -m benchmarks gpu --device $(or $(DEVICE),cuda) $(if $(TINY),--tiny) $(if $(ONLY),--only $(ONLY)) \
+	  --out $(OUT)/gpu.json --picture $(OUT)/gpu.png
 
 study-gpu: $(VENV)/.dev
 	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \

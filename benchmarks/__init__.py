@@ -1,0 +1,1 @@
+"""What mmmc costs, measured: `python -m benchmarks` lists what there is."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,13 +16,10 @@ from mmmc.gallery import draw_run
 from mmmc.recipe.classes import dotted_flags
 from mmmc.recipe.reading import add_recipe, instantiate, recipe_names, set_recipe
 from mmmc.training import train
+from mmmc.training.memory import keep_freed_memory
 
 MACHINE = ("--accelerator", "--devices", "--nodes", "--quiet")
 """Flags that change nothing about the result."""
-
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Parameters of glibc's `mallopt`: free memory at the top from which it goes back, and sizes that are mapped singly."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -54,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
         "nodes": first.nodes,
         "quiet": first.quiet,
     }
-    _keep_freed_memory()
+    keep_freed_memory()
     if first.resume is not None:
         _refuse_beside_resume(first.folder, arguments)
         out = Path(first.resume)
@@ -76,18 +71,6 @@ def run(arguments: Sequence[str]) -> None:
     Console().print(tables(scores))
     draw_run(out)
     print(f"Weights, metrics and pictures: {out}")
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed: every step needs the same memory again.
-
-    Otherwise each large tensor is fetched from the system and given back, which takes time in every step on a
-    CPU. Nothing happens under another C library.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            mallopt(parameter, 2**31 - 1)
 
 
 def _refuse_beside_resume(folder: str | None, arguments: Sequence[str]) -> None:

@@ -1,0 +1,186 @@
+"""What mmmc is to cost at most: each goal with the row of a benchmark that tells whether it is met."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.intervals import Estimate, median
+from benchmarks.result import Result, Row
+from benchmarks.suite.deformable import MAPS
+from mmmc.errors import InputError
+
+Kind = Literal["faster", "rate", "ratio", "efficiency", "value", "memory"]
+
+FIGURES: dict[Kind, Callable[[Result, Row], Estimate | None]] = {
+    "faster": lambda result, row: _inverse(result.ratio(row)),
+    "rate": lambda result, row: _inverse(result.ratio(row)),
+    "ratio": lambda result, row: result.ratio(row),
+    "efficiency": lambda result, row: _inverse(result.ratio(row), 0.5),
+    "value": lambda _, row: median(row.values),
+    "memory": lambda _, row: None if row.memory_mb is None else Estimate(row.memory_mb, *(2 * (float("nan"),))),
+}
+"""What a goal looks at: how many times faster a row is than the one that it is compared with (`faster`), pictures a
+second over its pictures a second (`rate`), time over its time (`ratio`), that as the efficiency of two processes,
+the median itself, or the memory."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on one figure.
+
+    Attributes:
+        text: what it is of.
+        benchmark: that measures it.
+        rows: whose figures are looked at; of several the worst counts.
+        kind: what of a row is looked at.
+        bound: what it may be: at most, or for `faster`, `rate` and `efficiency` at least; None if no goal is set.
+        unit: of bound and figure, for readers.
+        exceptions: bounds of single rows.
+    """
+
+    text: str
+    benchmark: str
+    rows: tuple[str, ...]
+    kind: Kind
+    bound: float | None
+    unit: str = ""
+    exceptions: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def least(self) -> bool:
+        """Whether more is better."""
+        return self.kind in ("faster", "rate", "efficiency")
+
+    def bound_of(self, row: str) -> float | None:
+        """The bound of this row."""
+        return dict(self.exceptions).get(row, self.bound)
+
+    def figures(self, result: Result) -> list[tuple[str, Estimate]]:
+        """Of each row that was measured, the worst first, by figure over bound.
+
+        Raises:
+            InputError: the result has no such row, as if the benchmark had changed since.
+        """
+        found = []
+        for name in self.rows:
+            row = result.row(name)
+            if row is None and len(self.rows) == 1:
+                raise InputError(f"The result of {self.benchmark!r} has no row {name!r}; measure it again.")
+            # Of several, one that came in since the measurement counts as not met.
+            figure = FIGURES[self.kind](result, row) if row is not None and row.values else None
+            if figure is not None:
+                found.append((name, figure))
+        return sorted(found, key=lambda one: one[1].median / (self.bound_of(one[0]) or 1), reverse=not self.least)
+
+    def met(self, row: str, figure: float) -> bool:
+        """Whether a figure keeps the bound of its row."""
+        bound = self.bound_of(row)
+        return bound is None or (operator.ge if self.least else operator.le)(figure, bound)
+
+
+def _inverse(ratio: Estimate | None, factor: float = 1.0) -> Estimate | None:
+    return None if ratio is None else ratio.inverse().times(factor)
+
+
+def _rfa(precision: str, way: str, bound: float) -> Goal:
+    text = f"RFA with its offset convolution against a plain 3×3, {precision}: {way}"
+    return Goal(text, "deformable", (f"RFA, {way}, {precision}, {next(iter(MAPS))}",), "ratio", bound, "×")
+
+
+def goals(assigners: tuple[str, ...]) -> list[Goal]:
+    """All goals; those of crowded pictures for these assigners."""
+    rows = f"fp32, {next(iter(MAPS))}"
+    crowd = tuple(f"{name}, 1000 objects" for name in assigners)
+    forward, both = "forward", "forward and backward"
+    small, r50 = "`small`, batch 8", "R50, 512 px"
+    first = Goal(
+        "RFA by weighted rows, times faster than torchvision's operator: forward",
+        "deformable",
+        (f"rows, forward, {rows}",),
+        "faster",
+        6,
+        "×",
+    )
+    steps = Goal(f"training step of MMMC over FCOS's: {r50}", "step", ("MMMC, r50",), "ratio", 1.20, "×")
+    share = Goal(
+        f"APS's share of a training step, 20 objects a picture: {small}",
+        "step",
+        ("APS's share, small",),
+        "value",
+        0.03,
+        "%",
+    )
+    rate = Goal(
+        "pictures a second of MMMC over FCOS's, R50, 800 × 1333, fp32", "detector", ("MMMC, fp32",), "rate", 0.95, "×"
+    )
+    against = Goal(
+        "inference, times faster than torchvision's FCOS: fp32",
+        "torchvision",
+        ("inference, mmmc, fp32",),
+        "faster",
+        1.3,
+        "×",
+    )
+    begin = Goal("`import mmmc`, a fresh process", "start", ("import mmmc",), "value", 0.15, "s")
+    reader = Goal("a COCO-sized JSON is read and checked: time", "coco_reader", ("seconds",), "value", 20, "s")
+    many = Goal(
+        "every assigner, 1,000 objects: extra memory (OTA: 600 MB)",
+        "assigners",
+        crowd,
+        "memory",
+        300,
+        "MB",
+        (("OTA, 1000 objects", 600),),
+    )
+    return [
+        first,
+        replace(first, text=f"the same: {both}", rows=(f"rows, {both}, {rows}",), bound=5),
+        *(
+            _rfa(precision, way, bound)
+            for precision in ("fp32", "bf16")
+            for way, bound in ((forward, 1.4), (both, 2.0))
+        ),
+        rate,
+        replace(rate, text="the same, bf16", rows=("MMMC, bf16",)),
+        steps,
+        replace(steps, text=f"the same: {small}", rows=("MMMC, small",)),
+        share,
+        replace(share, text=f"the same: {r50}, batch 2", rows=("APS's share, r50",)),
+        Goal("mixtures of 512 objects, times faster than scikit-learn", "mixture", ("batched",), "faster", 50, "×"),
+        many,
+        replace(
+            many,
+            text="every assigner: time with 1,000 objects over that with 10",
+            kind="ratio",
+            bound=100,
+            unit="×",
+            exceptions=(),
+        ),
+        against,
+        replace(against, text="the same: our bf16 than its fp32", rows=("inference, mmmc, bf16",), bound=2),
+        replace(
+            against,
+            text="training step, times faster than torchvision's FCOS: fp32",
+            rows=("training step, mmmc, fp32",),
+        ),
+        replace(against, text="the same: our bf16 than its fp32", rows=("training step, mmmc, bf16",), bound=1.8),
+        Goal(
+            "COCO's measure of 5,000 pictures, times faster than pycocotools", "evaluation", ("mmmc",), "faster", 8, "×"
+        ),
+        Goal(
+            "pictures of one loading worker over what `small` trains on",
+            "loader",
+            ("loader, one worker",),
+            "rate",
+            2,
+            "×",
+        ),
+        reader,
+        replace(reader, text="the same: memory of the process", rows=("memory of the process",), bound=1500, unit="MB"),
+        begin,
+        replace(begin, text="`mmmc --help`, a fresh process", rows=("mmmc --help",), bound=0.4),
+        Goal("efficiency of two processes, `small`", "processes", ("2 processes",), "efficiency", None, "%"),
+    ]

@@ -1,0 +1,140 @@
+"""The goals and the crowded pictures as tables, from the JSON files of the results."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.goals import Goal, goals
+from benchmarks.intervals import Estimate, median
+from benchmarks.result import Result, quantity, read
+from benchmarks.suite.assigners import COUNTS, PARTS, row_name
+from mmmc.errors import InputError
+from mmmc.files import write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+BEGIN, END = "<!-- {name}: python -m benchmarks report -->", "<!-- end of {name} -->"
+"""Between these comments of a page stands a table; all else is written by hand."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables, or put them into a page."""
+    parser = argparse.ArgumentParser("python -m benchmarks report", description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the tables of this page instead of printing")
+    config = parser.parse_args(arguments)
+    found = tables(results(config.results))
+    if config.into is None:
+        print("\n\n".join(found.values()))
+        return 0
+    page = config.into.read_text(encoding="utf-8")
+    for name, table in found.items():
+        page = replaced(page, name, table, config.into)
+    write_atomically(config.into, lambda file: file.write_text(page, encoding="utf-8"))
+    return 0
+
+
+def results(folder: Path) -> dict[str, Result]:
+    """The committed results by their benchmark; those of smoke tests are refused.
+
+    Raises:
+        InputError: a file is no result, or does not bear the name of its benchmark.
+    """
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        result = read(file)
+        if result.benchmark != file.stem or result.tiny:
+            what = "a smoke test (--tiny)" if result.tiny else f"of the benchmark {result.benchmark!r}"
+            raise InputError(f"{file} is {what}; allowed: a full measurement of {file.stem!r}.")
+        found[result.benchmark] = result
+    return found
+
+
+def tables(found: Mapping[str, Result]) -> dict[str, str]:
+    """The tables by name, each between its comments."""
+    made = {"goals": goals_table(found), "crowds": crowds_table(found.get("assigners"))}
+    return {name: f"{BEGIN.format(name=name)}\n{text}\n{END.format(name=name)}" for name, text in made.items()}
+
+
+def replaced(page: str, name: str, table: str, file: Path) -> str:
+    """The page with this table in the place of its former state."""
+    begin, end = re.escape(BEGIN.format(name=name)), re.escape(END.format(name=name))
+    changed, count = re.subn(f"{begin}\n.*?{end}", lambda _: table, page, flags=re.DOTALL)
+    if count != 1:
+        raise InputError(f"{file} holds {count} tables between the comments of {name!r}; allowed: one.")
+    return changed
+
+
+def goals_table(found: Mapping[str, Result]) -> str:
+    """A line for each goal."""
+    lines = ["| what | goal | measured | interval of 95 % | | date | command |", "|---|---|---|---|---|---|---|"]
+    for goal in goals(PARTS):
+        result = found.get(goal.benchmark)
+        figures = [] if result is None else goal.figures(result)
+        if result is None or not figures:
+            cells = ["not measured", "", "", "", f"`python -m benchmarks {goal.benchmark}`"]
+        else:
+            cells = [*_measured(goal, figures), result.date, f"`{result.command}`"]
+        lines.append(f"| {' | '.join([goal.text, _bound(goal), *cells])} |")
+    return "\n".join(lines)
+
+
+def crowds_table(result: Result | None) -> str:
+    """A line for each assigner: time and memory by the number of objects, and whether the goals are met."""
+    if result is None:
+        return "Crowded pictures: not measured (`python -m benchmarks assigners`)."
+    memory, growth = (goal for goal in goals(PARTS) if goal.benchmark == "assigners")
+    head = [f"{count:,} objects" for count in COUNTS]
+    lines = [
+        f"| assigner | {' | '.join(head)} | ms per object | memory | growth |",
+        f"|---|{'---:|' * (len(COUNTS) + 1)}---|---|",
+    ]
+    for name in PARTS:
+        rows = [result.row(row_name(name, count)) for count in COUNTS]
+        if any(row is None or not row.values for row in rows):
+            lines.append(f"| `{name}` | not measured{' |' * (len(COUNTS) + 3)}")
+            continue
+        times = [median(row.values).median for row in rows if row is not None]
+        cells = [
+            f"{quantity(seconds, 's')}" + ("" if row is None or row.memory_mb is None else f", {row.memory_mb:,.0f} MB")
+            for seconds, row in zip(times, rows, strict=True)
+        ]
+        each = [f"{1000 * seconds / count:.1f}" for seconds, count in zip(times, COUNTS, strict=True)]
+        last = row_name(name, COUNTS[-1])
+        verdicts = [_verdict(goal, last, dict(goal.figures(result)).get(last)) for goal in (memory, growth)]
+        lines.append(f"| `{name}` | {' | '.join([*cells, f'{each[0]} → {each[-1]}', *verdicts])} |")
+    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+    return "\n".join(lines)
+
+
+def _measured(goal: Goal, figures: Sequence[tuple[str, Estimate]]) -> list[str]:
+    """Figure, interval and verdict; of several rows those of the worst, with its name and how many met the goal."""
+    name, figure = figures[0]
+    interval = "–" if math.isnan(figure.low) else f"{_number(goal, figure.low)} – {_number(goal, figure.high)}"
+    told, verdict = _number(goal, figure.median), _verdict(goal, name, figure)
+    if len(goal.rows) > 1:
+        met, missing = sum(goal.met(row, one.median) for row, one in figures), len(goal.rows) - len(figures)
+        told, verdict = f"{told} ({name.split(',')[0]})", f"{verdict}: {met} of {len(goal.rows)}"
+        verdict += f", {missing} not measured" if missing else ""
+    return [told, interval, verdict]
+
+
+def _verdict(goal: Goal, row: str, figure: Estimate | None) -> str:
+    bound = goal.bound_of(row)
+    if figure is None or bound is None:
+        return "–"
+    said = "met" if goal.met(row, figure.median) else "**missed**"
+    return said + (", within the interval" if figure.low < bound < figure.high else "")
+
+
+def _bound(goal: Goal) -> str:
+    return "–" if goal.bound is None else f"{'≥' if goal.least else '≤'} {_number(goal, goal.bound)}"
+
+
+def _number(goal: Goal, value: float) -> str:
+    if goal.unit == "%":
+        return f"{100 * value:.3g} %"
+    return f"{value:,.0f} {goal.unit}" if value >= 100 else f"{value:.3g} {goal.unit}"

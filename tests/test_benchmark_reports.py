@@ -1,0 +1,231 @@
+"""Results of benchmarks: as files, beside one another, and as the tables of docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.goals import Goal
+from benchmarks.report import RESULTS, goals_table, results, tables
+from benchmarks.result import Result, Row, read, write
+
+ROOT = Path(__file__).parent.parent
+MACHINE = {"cpu": "a", "cores": 2, "threads": 1, "devices": [], "system": "Linux", "python": "3.11.7"} | {
+    "torch": "2.11.0",
+    "torchvision": "0.26.0",
+}
+BASE = Row("FCOS", (1.0, 1.1, 0.9, 1.0, 1.05), memory_mb=100.0)
+OTHER = Row("MMMC", (1.2, 1.32, 1.08, 1.2, 1.26), against="FCOS", note="two")
+RESULT = Result(
+    "step", "python -m benchmarks step", "2026-01-02", MACHINE, False, (BASE, OTHER, Row("x", skipped="no"))
+)
+
+
+def file_of(result: Result, path: Path) -> str:
+    write(result, path)
+    return str(path)
+
+
+def test_a_file_gives_the_result_back(tmp_path: Path) -> None:
+    assert read(Path(file_of(RESULT, tmp_path / "a.json"))) == RESULT
+    lines = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert lines[1]["median"] == 1.2
+    assert lines[1]["ratio"] == pytest.approx(1.2)
+    assert lines[1]["interval"] == pytest.approx([1.2, 1.2])
+    assert lines[2] == {"name": "x", "unit": "s", "skipped": "no"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[", "[]", "{}", '{"form": 2}', '{"form": 1, "rows": []}', '{"form": 1, "rows": [{"values": [1]}]}'],
+)
+def test_other_files_are_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text(content)
+    assert main(["compare", str(tmp_path / "a.json"), str(tmp_path / "missing.json")]) == 2
+    assert str(tmp_path / "a.json") in capsys.readouterr().err
+
+
+def test_another_form_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(file_of(RESULT, tmp_path / "a.json"))
+    file.write_text(file.read_text().replace('"form": 1', '"form": 2'))
+    assert main(["compare", str(file), str(file)]) == 2
+    assert "form is 2; allowed: 1" in capsys.readouterr().err
+
+
+def changed(**fields: object) -> Result:
+    """The result with a changed second row."""
+    return replace(RESULT, rows=(BASE, replace(OTHER, **fields)))  # type: ignore[arg-type]
+
+
+def scaled(factor: float) -> tuple[float, ...]:
+    return tuple(factor * value for value in OTHER.values)
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "said"),
+    [
+        (RESULT, 0, "MMMC: 1.2 s → 1.2 s, × 1.000"),
+        (changed(values=scaled(0.5)), 0, "× 0.500"),
+        (changed(values=scaled(1.6)), 1, "× 1.600"),
+        # 15 % slower by the medians, which the spread of both may hide.
+        (changed(values=scaled(1.15)), 0, "× 1.150"),
+        # A single value has no interval: the ratio decides.
+        (changed(values=(1.45,)), 1, "MMMC: 1.2 s → 1.45 s, × 1.208, WORSE"),
+        (replace(RESULT, rows=(replace(BASE, memory_mb=120.0), OTHER)), 1, "memory × 1.200, WORSE"),
+        (replace(RESULT, rows=(replace(BASE, memory_mb=109.0), OTHER)), 0, "memory × 1.090"),
+        (replace(RESULT, rows=(BASE, replace(OTHER, name="new"))), 0, "new: only in"),
+    ],
+    ids=["same", "faster", "slower", "unsure", "single", "bigger", "little bigger", "other rows"],
+)
+def test_compare(after: Result, status: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = file_of(RESULT, tmp_path / "a.json"), file_of(after, tmp_path / "b.json")
+    assert main(["compare", *files]) == status
+    told = capsys.readouterr().out
+    assert said in told
+    assert ("WORSE" in told) == bool(status)
+
+
+def test_little_memory_is_no_finding(tmp_path: Path) -> None:
+    """Five MB instead of one are what an allocator does."""
+    files = [
+        file_of(replace(RESULT, rows=(replace(BASE, memory_mb=memory),)), tmp_path / f"{memory}.json")
+        for memory in (1.0, 5.0)
+    ]
+    assert main(["compare", *files]) == 0
+
+
+def test_the_threshold_is_a_choice(tmp_path: Path) -> None:
+    files = file_of(RESULT, tmp_path / "a.json"), file_of(changed(values=scaled(1.6)), tmp_path / "b.json")
+    assert main(["compare", *files, "--threshold", "2"]) == 0
+    assert main(["compare", *files, "--threshold", "0.5"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (replace(RESULT, benchmark="detector"), "different benchmark: 'step' and 'detector'"),
+        (replace(RESULT, tiny=True), "different sizes (--tiny)"),
+        (replace(RESULT, machine={**MACHINE, "threads": 2}), "different machines: threads 1 and 2"),
+        (replace(RESULT, rows=()), "no row in common"),
+    ],
+)
+def test_what_cannot_be_compared(
+    after: Result, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = file_of(RESULT, tmp_path / "a.json"), file_of(after, tmp_path / "b.json")
+    assert main(["compare", *files]) == 2
+    assert message in capsys.readouterr().err
+    forced = "machines" in message
+    assert main(["compare", *files, "--force"]) == (0 if forced else 2)
+    assert ("Different machines: threads 1 and 2" in capsys.readouterr().out) == forced
+
+
+def line(table: str, text: str) -> list[str]:
+    """The cells of the line about this."""
+    return [cell.strip() for cell in next(row for row in table.splitlines() if text in row).strip("|").split("|")]
+
+
+def step_result(mmmc: tuple[float, ...]) -> dict[str, Result]:
+    rows = [
+        Row(f"{name}, {kind}", values, against=against)
+        for kind in ("small", "r50")
+        for name, values, against in (
+            ("FCOS", (1.0,) * 6, ""),
+            ("MMMC", mmmc, f"FCOS, {kind}"),
+            ("APS's share", (0.02,) * 6, ""),
+        )
+    ]
+    return {"step": replace(RESULT, rows=tuple(rows))}
+
+
+@pytest.mark.parametrize(
+    ("mmmc", "cells"),
+    [
+        ((1.1,) * 6, ["1.1 ×", "1.1 × – 1.1 ×", "met"]),
+        ((1.5,) * 6, ["1.5 ×", "1.5 × – 1.5 ×", "**missed**"]),
+        ((1.0, 1.0, 1.19, 1.19, 1.4, 1.4), ["1.19 ×", "1 × – 1.4 ×", "met, within the interval"]),
+    ],
+)
+def test_a_goal_is_met_or_missed(mmmc: tuple[float, ...], cells: list[str]) -> None:
+    table = goals_table(step_result(mmmc))
+    found = line(table, "training step of MMMC")
+    assert found == [
+        "training step of MMMC over FCOS's: R50, 512 px",
+        "≤ 1.2 ×",
+        *cells,
+        "2026-01-02",
+        f"`{RESULT.command}`",
+    ]
+    assert line(table, "APS's share")[1:5] == ["≤ 3 %", "2 %", "2 % – 2 %", "met"]
+    assert line(table, "scikit-learn")[1:] == ["≥ 50 ×", "not measured", "", "", "", "`python -m benchmarks mixture`"]
+
+
+def test_more_is_better_where_a_goal_says_so() -> None:
+    rows = (Row("scikit-learn", (1.0,) * 6), Row("batched", (0.01,) * 6, against="scikit-learn"))
+    table = goals_table({"mixture": replace(RESULT, benchmark="mixture", rows=rows)})
+    assert line(table, "scikit-learn")[1:5] == ["≥ 50 ×", "100 ×", "100 × – 100 ×", "met"]
+    rows = (Row("1 process", (1.0,) * 6), Row("2 processes", (0.625,) * 6, against="1 process"))
+    table = goals_table({"processes": replace(RESULT, benchmark="processes", rows=rows)})
+    assert line(table, "efficiency")[1:5] == ["–", "80 %", "80 % – 80 %", "–"]
+
+
+def crowd(memory: dict[str, float]) -> Result:
+    """Rows of assigners whose time grows a hundredfold, but for OTA's."""
+    rows = []
+    for name, used in memory.items():
+        last = 101.0 if name == "OTA" else 99.0
+        for count, seconds in ((10, 1.0), (100, 10.0), (1000, last)):
+            against = "" if count == 10 else f"{name}, 10 objects"
+            rows.append(Row(f"{name}, {count} objects", (seconds,) * 3, against=against, memory_mb=used * count / 1000))
+    return replace(RESULT, benchmark="assigners", rows=tuple(rows))
+
+
+def test_of_all_assigners_the_worst_counts() -> None:
+    """By its own bound: OTA may take twice as much."""
+    table = tables({"assigners": crowd({"APS": 290.0, "FCOS": 50.0, "OTA": 500.0})})
+    memory, growth = line(table["goals"], "extra memory"), line(table["goals"], "time with 1,000")
+    assert memory[1:5] == ["≤ 300 MB", "290 MB (APS)", "–", "met: 3 of 15, 12 not measured"]
+    assert growth[1:5] == ["≤ 100 ×", "101 × (OTA)", "101 × – 101 ×", "**missed**: 2 of 15, 12 not measured"]
+    assert line(table["crowds"], "`APS`")[1:] == [
+        *("1 s, 3 MB", "10 s, 29 MB", "99 s, 290 MB", "100.0 → 99.0", "met", "met")
+    ]
+    assert line(table["crowds"], "`OTA`")[-2:] == ["met", "**missed**"]
+    assert line(table["crowds"], "`PAA`")[1] == "not measured"
+    table = tables({"assigners": crowd({"APS": 290.0, "OTA": 700.0})})
+    assert line(table["goals"], "extra memory")[2:5] == ["700 MB (OTA)", "–", "**missed**: 1 of 15, 13 not measured"]
+
+
+def test_a_row_that_a_goal_looks_for_must_be_there() -> None:
+    goal = Goal("a", "step", ("MMMC, huge",), "ratio", 1.2)
+    with pytest.raises(ValueError, match="'step' has no row 'MMMC, huge'"):
+        goal.figures(RESULT)
+
+
+def test_the_page_is_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    for table in tables(results(RESULTS)).values():
+        assert table in page, "python -m benchmarks report --into docs/performance.md"
+    (tmp_path / "page.md").write_text(page.replace("not measured", "fast"), encoding="utf-8")
+    assert main(["report", "--into", str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == page.replace("not measured", "fast").replace(
+        "| fast |", "| not measured |"
+    ).replace("Crowded pictures: fast", "Crowded pictures: not measured")
+    (tmp_path / "page.md").write_text("nothing", encoding="utf-8")
+    assert main(["report", "--into", str(tmp_path / "page.md")]) == 2
+    assert "0 tables between the comments of 'goals'; allowed: one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [(replace(RESULT, tiny=True), "is a smoke test"), (replace(RESULT, benchmark="start"), "of the benchmark 'start'")],
+)
+def test_no_other_files_lie_among_the_results(
+    result: Result, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(result, tmp_path / "step.json")
+    assert main(["report", "--results", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

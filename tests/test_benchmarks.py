@@ -1,0 +1,201 @@
+"""The benchmarks: how they measure, that they run, and that the documents name what there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.__main__ import VERBS, benchmarks, main, options, without_files
+from benchmarks.goals import goals
+from benchmarks.intervals import median, paired_ratio, unpaired_ratio
+from benchmarks.memory import Peak
+from benchmarks.result import Result, read
+from benchmarks.setting import Setting
+from benchmarks.suite import assigners, deformable
+from benchmarks.timing import Effort, interleaved
+
+ROOT = Path(__file__).parent.parent
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """A benchmark sets the number of threads of its process, which here is that of all tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+class Work:
+    """Takes what it is told, and writes down when it was its turn."""
+
+    def __init__(self, name: str, values: list[float], log: list[str]) -> None:
+        self.name, self.values, self.log = name, iter(values), log
+
+    def __call__(self) -> float:
+        self.log.append(self.name)
+        return next(self.values)
+
+
+def test_rivals_take_turns_and_the_warm_up_does_not_count() -> None:
+    log: list[str] = []
+    rivals = {"a": Work("a", [9, 1, 2, 3], log), "b": Work("b", [9, 4, 5, 6], log)}
+    first, second = interleaved(rivals, {"b": "a"}, Effort(warmup=1, least=3, most=3))
+    assert log == list("abbaabba")
+    assert (first.values, second.values) == ((1, 2, 3), (4, 5, 6))
+    assert (first.against, second.against) == ("", "a")
+
+
+@pytest.mark.parametrize(
+    ("effort", "rounds"),
+    [
+        (Effort(warmup=0, least=5, most=30, within=0.02), 5),  # the ratio is known from the start
+        (Effort(warmup=0, least=5, most=30, within=-1.0), 30),
+        (Effort(warmup=0, least=5, most=30, within=-1.0, seconds=0.0), 5),
+    ],
+    ids=["known", "most", "seconds"],
+)
+def test_rounds_end(effort: Effort, rounds: int) -> None:
+    noise = np.random.default_rng(0).uniform(1, 2, 30).tolist()
+    rivals = {"a": Work("a", noise, []), "b": Work("b", [3 * value for value in noise], [])}
+    assert len(interleaved(rivals, {"b": "a"}, effort)[0].values) == rounds
+
+
+def test_rounds_go_on_while_a_ratio_is_not_known() -> None:
+    random = np.random.default_rng(0)
+    rivals = {name: Work(name, random.uniform(1, 2, 400).tolist(), []) for name in "ab"}
+    (a, b) = interleaved(rivals, {"b": "a"}, Effort(warmup=0, least=5, most=400, within=0.05))
+    assert 10 < len(a.values) < 400
+    assert paired_ratio(b.values, a.values).spread <= 0.05 < paired_ratio(b.values[:-1], a.values[:-1]).spread
+
+
+def test_the_ratio_is_that_of_each_round() -> None:
+    """A machine that becomes five times slower half-way changes both rivals, not their ratio."""
+    base = [1.0, 1.0, 1.0, 5.0, 5.0, 5.0]
+    found = paired_ratio([2 * value for value in base], base)
+    assert (found.median, found.low, found.high) == (2, 2, 2)
+    assert unpaired_ratio([2 * value for value in base], base).high > 5
+    inverse = paired_ratio([1, 2, 4], [1, 1, 1]).inverse()
+    assert (inverse.median, inverse.low, inverse.high) == (0.5, 0.25, 1)
+
+
+def test_intervals_hold_the_median_about_as_often_as_they_say() -> None:
+    """Of a skewed law, as times follow one."""
+    random = np.random.default_rng(1)
+    samples = [random.lognormal(size=15).tolist() for _ in range(300)]
+    held = sum(found.low <= 1 <= found.high for found in map(median, samples))
+    assert 0.9 < held / 300 < 0.99
+
+
+def test_a_single_round_has_no_interval() -> None:
+    found = median([3.0])
+    assert found.median == 3
+    assert np.isnan([found.low, found.high]).all()
+    assert found.spread == np.inf
+    assert np.isnan(unpaired_ratio([1.0, 2.0], [1.0]).low)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc")
+def test_peak_memory() -> None:
+    with Peak(CPU) as peak:
+        value = torch.ones(50_000_000)
+        del value
+    assert peak.extra == pytest.approx(200, rel=0.1)
+    with Peak(CPU) as peak:
+        pass
+    assert peak.extra == pytest.approx(0, abs=5)
+
+
+def tiny(name: str, tmp_path: Path, *more: str) -> Result:
+    """The result of a tiny run by the command line; all rows have values and what they are compared with."""
+    file = tmp_path / f"{name}.json"
+    assert main([name, "--tiny", "--out", str(file), *more]) == 0
+    result = read(file)
+    assert result.tiny
+    assert result.command == " ".join(["python -m benchmarks", name, "--tiny", *more])
+    for row in result.rows:
+        assert min(row.values) > 0
+        assert not row.against or result.ratio(row)
+    return result
+
+
+def goals_find_their_figures(result: Result) -> bool:
+    """Whether the rows that the goals look at are there, with what is looked at."""
+    looked_at = [goal for goal in goals(("FCOS",)) if goal.benchmark == result.benchmark]
+    return all({name for name, _ in goal.figures(result)} == set(goal.rows) for goal in looked_at)
+
+
+QUICK = ("mixture", "detector", "deformable", "step", "coco_reader")
+
+
+def test_they_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deformable, "TINY", {next(iter(deformable.MAPS)): (1, 8, 6, 10)})
+    monkeypatch.setattr(assigners, "TINY", assigners.COUNTS)
+    results = [tiny(name, tmp_path) for name in QUICK]
+    crowds = tuple(assigners.measure("FCOS", Setting(CPU, tiny=True)))
+    results.append(replace(results[0], benchmark="assigners", rows=crowds))
+    assert [result.benchmark for result in results if not goals_find_their_figures(result)] == []
+    assert {goal.benchmark for goal in goals(())} <= benchmarks().keys()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["torchvision", "evaluation", "loader", "processes", "start"])
+def test_the_slower_ones_run(name: str, tmp_path: Path) -> None:
+    assert goals_find_their_figures(tiny(name, tmp_path))
+
+
+@pytest.mark.full
+def test_that_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
+    assert main(["gpu", "--tiny", "--out", str(tmp_path / "gpu.json"), "--picture", str(tmp_path / "gpu.png")]) == 0
+    skipped = {row.skipped for row in read(tmp_path / "gpu.json").rows} - {""}
+    assert skipped == {"needs a CUDA device"}
+    assert (tmp_path / "gpu.png").stat().st_size > 20_000
+
+
+def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    files = {file.stem for file in (ROOT / "benchmarks" / "suite").glob("*.py")} - {"__init__"}
+    assert all(re.search(rf"^  {name} +\S", said, flags=re.MULTILINE) for name in files | set(VERBS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["assigner"], "Did you mean 'assigners'"),
+        (["mixture", "--device", "tpu"], "allowed: cpu, cuda"),
+        (["evaluation", "--device", "cuda"], "nothing of evaluation runs on a device"),
+        (["mixture", "--threads", "0"], "--threads is 0; allowed: at least 1"),
+        (["all", "--device", "cuda"], "python -m benchmarks gpu"),
+    ],
+)
+def test_bad_options(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_command_keeps_no_path() -> None:
+    given = ["--tiny", "--out", "/home/me/a.json", "--threads", "2", "--picture=b.png", "--only", "APS"]
+    assert without_files(given) == ["--tiny", "--threads", "2", "--only", "APS"]
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "Makefile", "CONTRIBUTING.md", "docs/performance.md", "docs/decisions.md"]
+)
+def test_documents_name_what_there_is(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
+    flags = {flag for action in options("mixture", ("part",))._actions for flag in action.option_strings}
+    flags |= {"--into", "--threshold", "--force"}
+    for name, rest in re.findall(r"python -m benchmarks (\w+)([^\n`|#]*)", text):
+        assert name in benchmarks() or name in VERBS, name
+        # Make's own expressions are seen through.
+        words = shlex.split(re.sub(r"[$()]", " ", rest), comments=True)
+        assert {word for word in words if re.match("--[a-z]", word)} <= flags, rest
+    assert not re.search(r"python -m benchmarks\.\w", text)
