@@ -16,7 +16,7 @@ from mmmc.errors import InputError
 from mmmc.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
-BEGIN, END = "<!-- {name}: python -m benchmarks report -->", "<!-- end of {name} -->"
+BEGIN, END = "<!-- {name}: {command} -->", "<!-- end of {name} -->"
 """Between these comments of a page stands a table; all else is written by hand."""
 
 
@@ -26,15 +26,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the tables of this page instead of printing")
     config = parser.parse_args(arguments)
-    found = tables(results(config.results))
-    if config.into is None:
-        print("\n\n".join(found.values()))
+    return put(tables(results(config.results)), config.into)
+
+
+def put(made: Mapping[str, str], page: Path | None) -> int:
+    """Print tables, or replace a page's former ones by them."""
+    if page is None:
+        print("\n\n".join(made.values()))
         return 0
-    page = config.into.read_text(encoding="utf-8")
-    for name, table in found.items():
-        page = replaced(page, name, table, config.into)
-    write_atomically(config.into, lambda file: file.write_text(page, encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    for name, table in made.items():
+        text = replaced(text, name, table, page)
+    write_atomically(page, lambda file: file.write_text(text, encoding="utf-8"))
     return 0
+
+
+def between(name: str, table: str, command: str) -> str:
+    """A table between its comments, which say what makes it."""
+    return f"{BEGIN.format(name=name, command=command)}\n{table}\n{END.format(name=name)}"
 
 
 def results(folder: Path) -> dict[str, Result]:
@@ -56,12 +65,12 @@ def results(folder: Path) -> dict[str, Result]:
 def tables(found: Mapping[str, Result]) -> dict[str, str]:
     """The tables by name, each between its comments."""
     made = {"goals": goals_table(found), "crowds": crowds_table(found.get("assigners"))}
-    return {name: f"{BEGIN.format(name=name)}\n{text}\n{END.format(name=name)}" for name, text in made.items()}
+    return {name: between(name, text, "python -m benchmarks report") for name, text in made.items()}
 
 
 def replaced(page: str, name: str, table: str, file: Path) -> str:
     """The page with this table in the place of its former state."""
-    begin, end = re.escape(BEGIN.format(name=name)), re.escape(END.format(name=name))
+    begin, end = re.escape(table.partition("\n")[0]), re.escape(END.format(name=name))
     changed, count = re.subn(f"{begin}\n.*?{end}", lambda _: table, page, flags=re.DOTALL)
     if count != 1:
         raise InputError(f"{file} holds {count} tables between the comments of {name!r}; allowed: one.")

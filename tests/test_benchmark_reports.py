@@ -12,6 +12,8 @@ from benchmarks.__main__ import main
 from benchmarks.goals import Goal
 from benchmarks.report import RESULTS, goals_table, results, tables
 from benchmarks.result import Result, Row, read, write
+from benchmarks.scaling import Work, duration, scale
+from benchmarks.scaling import table as scaling_table
 
 ROOT = Path(__file__).parent.parent
 MACHINE = {"cpu": "a", "cores": 2, "threads": 1, "devices": [], "system": "Linux", "python": "3.11.7"} | {
@@ -229,3 +231,20 @@ def test_no_other_files_lie_among_the_results(
     write(result, tmp_path / "step.json")
     assert main(["report", "--results", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_page_of_scaling_is_what_its_command_prints() -> None:
+    assert scaling_table() in (ROOT / "docs" / "scaling.md").read_text(), (
+        "python -m benchmarks scaling --into docs/scaling.md"
+    )
+
+
+def test_scaling_by_hand() -> None:
+    """A quarter of 989 TFLOP/s does two pictures of 12.3625 TFLOP in 0.1 s; a ring of 8 sends 2 · 7/8 of 400 MB."""
+    one = scale(Work(4_362_500_000_000, 8_000_000_000_000, 3_350_000_000, 400_000_000), 8)
+    assert one.operations == pytest.approx(0.1)
+    assert one.memory == pytest.approx(0.002)
+    assert one.reduce == pytest.approx(0.7 / 450)
+    assert one.rate == pytest.approx(16 / (0.1 + 0.7 / 450))
+    assert one.hours("2x") == pytest.approx(180_000 * one.step / 3600)
+    assert (duration(1.25), duration(0.25)) == ("1.2 h", "15 min")
