@@ -123,3 +123,8 @@ def test_records_become_a_table(tiny_run: Path, tmp_path: Path, capsys: pytest.C
     metrics = json.loads((tiny_run / "record.json").read_text())["metrics"]
     cells = [f"{100 * metrics[name]:.1f} (n = 1)" for name in ("AP", "AP50", "AP75")]
     assert f"| tiny | tiny FCOS | {' | '.join(cells)} | 0 |" in capsys.readouterr().out
+    assert main(["study", "table", str(records), "--metrics", "AR1,AR100"]) == 0
+    cells = [f"{100 * metrics[name]:.1f} (n = 1)" for name in ("AR1", "AR100")]
+    assert f"| tiny | tiny FCOS | {' | '.join(cells)} | 0 |" in capsys.readouterr().out
+    assert main(["study", "table", str(records), "--metrics", "APx"]) == 2
+    assert "lacks the metric 'APx'; it has AP," in capsys.readouterr().err

@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from mmmc.errors import InputError
 from mmmc.study.records import FIELDS, append, load
-from mmmc.study.table import T_QUANTILES, differences, markdown, summary
+from mmmc.study.table import COMPARED, T_QUANTILES, differences, markdown, summary
 
 
 def record(seed: int = 0, ap: float | None = 0.5, **changes) -> dict:
@@ -156,9 +156,10 @@ def test_differences_are_paired_by_seed() -> None:
 
     base = [entry("FCOS", seed, 0.30 + 0.01 * seed) for seed in range(4)]
     other = [entry("APS", seed, 0.30 + 0.01 * seed + 0.01 * (seed + 1)) for seed in (2, 1, 0)]
-    text = differences(summary(base + other), "FCOS")
+    text = differences(summary(base + other, COMPARED), "FCOS")
     assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +2.0 [-0.5, +4.5] (n = 3) |" in text
     assert "| FCOS |" not in text
+    assert "AP50 − FCOS" in differences(summary(base + other), "FCOS")
     with pytest.raises(InputError, match="no variant 'FOCS'"):
         differences(summary(base), "FOCS")
 

@@ -87,6 +87,15 @@ def print_table(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--against", type=str | None, default=None, metavar="NAME", help="differences from this variant, seed by seed"
     )
+    parser.add_argument(
+        "--metrics",
+        type=str | None,
+        default=None,
+        metavar="NAMES",
+        help="of the records, with commas between, as AP,APs,APm,APl (default: AP,AP50,AP75; with --against: AP,AP75)",
+    )
     config = parse(parser, arguments)
-    rows = table.summary([record for file in config.files for record in records.load(file)])
-    print(table.markdown(rows) if config.against is None else table.differences(rows, config.against))
+    plain = config.against is None
+    metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
+    rows = table.summary([record for file in config.files for record in records.load(file)], metrics)
+    print(table.markdown(rows) if plain else table.differences(rows, config.against))

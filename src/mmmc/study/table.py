@@ -11,6 +11,9 @@ import numpy as np
 
 from mmmc.errors import InputError, did_you_mean
 
+METRICS, COMPARED = ("AP", "AP50", "AP75"), ("AP", "AP75")
+"""What tables and comparisons show unless asked for others."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -44,7 +47,7 @@ class Row:
     metrics: dict[str, Spread]
 
 
-def summary(records: Iterable[dict[str, Any]], metrics: Sequence[str] = ("AP", "AP50", "AP75")) -> list[Row]:
+def summary(records: Iterable[dict[str, Any]], metrics: Sequence[str] = METRICS) -> list[Row]:
     """One row for each set and variant, in the order in which they first come.
 
     Raises:
@@ -70,8 +73,8 @@ T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Student's t at 0.975 for 1 to 9 degrees of freedom."""
 
 
-def differences(rows: Sequence[Row], against: str, metrics: Sequence[str] = ("AP", "AP75")) -> str:
-    """What each variant gains over another, paired by seed, as a Markdown table.
+def differences(rows: Sequence[Row], against: str) -> str:
+    """What each variant gains over another in each metric, paired by seed, as a Markdown table.
 
     Each cell is the mean difference × 100 with Student's 95 % interval over the seeds that both have, and their number.
 
@@ -81,6 +84,7 @@ def differences(rows: Sequence[Row], against: str, metrics: Sequence[str] = ("AP
     bases = {row.set: row for row in rows if row.name == against}
     if not bases:
         raise InputError(f"There is no variant {against!r}.{did_you_mean(against, sorted({row.name for row in rows}))}")
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
     lines = [
         ["set", "name", *(f"{metric} − {against}" for metric in metrics)],
         ["---", "---", *("---:" for _ in metrics)],
