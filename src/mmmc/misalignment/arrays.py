@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Truth:
             crowd=np.array([bool(row["iscrowd"]) for row in rows], dtype=bool)[order],
         )
 
-    @property
+    @cached_property
     def offsets(self) -> Int64[np.ndarray, " I+1"]:
         """Objects of picture `i` are `offsets[i]` up to `offsets[i + 1]`."""
         return np.append(0, np.bincount(self.picture, minlength=len(self.image_ids)).cumsum())
