@@ -91,7 +91,7 @@ def _of_run(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:
 def _of_files(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:
     annotations = Path(config.annotations)
     # Scoring sees bad boxes as the file has them; pictures are not opened.
-    pictures = read_coco(annotations, annotations.parent, bad_boxes="drop", check_headers=False, require_objects=False)
+    pictures = read_coco(annotations, Path(), bad_boxes="drop", check_headers=False, require_objects=False)
     _require_objects(pictures)
     results = read_results(config.detections, pictures)
     ground_truth = pictures.to_coco()

@@ -58,7 +58,7 @@ class Truth:
         )
 
     @cached_property
-    def offsets(self) -> Int64[np.ndarray, " I+1"]:
+    def offsets(self) -> Int64[np.ndarray, " _"]:
         """Objects of picture `i` are `offsets[i]` up to `offsets[i + 1]`."""
         return np.append(0, np.bincount(self.picture, minlength=len(self.image_ids)).cumsum())
 

@@ -65,7 +65,7 @@ class _Prepared(COCOeval_faster):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._known: dict[tuple[int, int], Any] = {}
+        self._known: dict[tuple[Any, Any], Any] = {}
         self._ready = False
 
     def _prepare(self) -> None:
@@ -73,7 +73,7 @@ class _Prepared(COCOeval_faster):
             super()._prepare()
         self._ready = True
 
-    def computeIoU(self, imgId: int, catId: int) -> Any:
+    def computeIoU(self, imgId: Any, catId: Any) -> Any:
         if (imgId, catId) not in self._known:
             self._known[imgId, catId] = super().computeIoU(imgId, catId)
         return self._known[imgId, catId]

@@ -80,9 +80,10 @@ def _worst(predictor: Predictor, pictures: CocoSet, found: Apart) -> list[Drawn]
             _mark(found, SCORED, row),
             _mark(found, OVERLAPPING, row),
         )
+        scored, best = found.iou[:, row].tolist()
         caption = (
-            f"{name}, object {int(found.number[row])} of {pictures.names[index]}: IoU {found.iou[SCORED, row]:.2f} where "
-            f"the score is best, {found.iou[OVERLAPPING, row]:.2f} at best; points {found.strides[row]:.1f} strides and "
+            f"{name}, object {int(found.number[row])} of {pictures.names[index]}: IoU {scored:.2f} where the score is "
+            f"best, {best:.2f} at best; points {found.strides[row]:.1f} strides and "
             f"{int(found.levels[row])} levels apart."
         )
         drawn.append(Drawn(caption, figure))

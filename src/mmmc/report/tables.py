@@ -156,8 +156,9 @@ def _errors(found: Diagnosis) -> Table:
     return Table(
         "Errors, as AP50 (TIDE)",
         (
-            f"What mending all errors of one kind alone would add to AP at IoU {FOREGROUND} (here {percent(tide.AP50)}); "
-            f"up to IoU {BACKGROUND} a detection lies on the background. The costs do not add up.",
+            f"What mending all errors of one kind alone would add to AP at IoU {FOREGROUND} (here "
+            f"{percent(tide.AP50)}); up to IoU {BACKGROUND} a detection lies on the background. The costs do not "
+            "add up.",
         ),
         ("error", "errors", "costs AP50"),
         tuple(
@@ -225,12 +226,12 @@ def _labels(found: Diagnosis) -> Table:
     labels = found.labels or {}
     sizes = [name.removeprefix("objects_") for name in labels if name.startswith("objects_") and labels[name]]
     levels = sorted({name.split("_")[0] for name in labels if name.startswith("P")})
-    without = Share(float(labels["without"])) if "without" in labels else "–"
+    without, fallback = (Share(float(labels.get(name, math.nan))) for name in ("without", "fallback"))
     return Table(
         f"Labels in training, epoch {labels['epoch']:g}",
         (
-            f"{MEASURES['without']}: {without}; {MEASURES['fallback']}: "
-            f"{Share(float(labels.get('fallback', math.nan)))}. Objects by size in pixels of the batch, and the share with a positive point on each level.",
+            f"{MEASURES['without']}: {without}; {MEASURES['fallback']}: {fallback}. Objects by size in pixels of the "
+            "batch, and the share with a positive point on each level.",
         ),
         ("size in px", "objects", "no point in the box", *levels),
         tuple(
