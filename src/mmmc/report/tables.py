@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group
 from rich.markup import escape
@@ -12,10 +14,10 @@ from rich.table import Table as Grid
 from mmmc.evaluate import percent
 from mmmc.label_measures import MEASURES
 from mmmc.misalignment import Diagnosis
-from mmmc.misalignment.apart import DISTANCES, LEVELS, groups
+from mmmc.misalignment.apart import DISTANCES, LEVELS, Apart, groups
 from mmmc.misalignment.calibration import CONFIDENT
 from mmmc.misalignment.flags import SIZES
-from mmmc.misalignment.oracles import ORACLES, PLAIN
+from mmmc.misalignment.oracles import NEED_BEFORE, ORACLES, PLAIN
 from mmmc.misalignment.tide import BACKGROUND, FOREGROUND, KINDS
 from mmmc.misalignment.words import CAUTION, RESULTS
 
@@ -31,6 +33,11 @@ class Share:
 
 
 Cell = str | Share
+
+BEFORE = (
+    "Boxes before suppression are those kept until then: of a run, class probability above postprocess.threshold "
+    "and the best postprocess.per_level of each level."
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ def tables(found: Diagnosis) -> list[Table]:
     """All that there are, in the order of reading."""
     return [
         *(_scores(found), _misalignment(found), _by_class(found), _errors(found), _trust(found), _bins(found)),
-        *([] if found.apart is None else [_points(found, "strides", DISTANCES), _points(found, "levels", LEVELS)]),
-        *([] if found.labels is None else [_labels(found)]),
+        *([] if found.apart is None else _points(found.apart, found.names)),
+        *([] if found.labels is None else [_labels(found.labels)]),
     ]
 
 
@@ -127,6 +134,7 @@ def _misalignment(found: Diagnosis) -> Table:
             "Alignment: false positives that touch an object take its place in the ranking, where a box that is good "
             "enough was there before suppression. Box: the same wherever they touch one. Score: true positives rank "
             "first. Ceiling: the best that any ranking of the boxes before suppression could reach.",
+            *((BEFORE,) if NEED_BEFORE[0] in costs.ap else ()),
         ),
         ("", "AP", "+ all", *(f"+ {size}" for size in SIZES[1:]), "+ AP50", "+ AP75"),
         rows,
@@ -198,32 +206,34 @@ def _bins(found: Diagnosis) -> Table:
     )
 
 
-def _points(found: Diagnosis, name: str, columns: tuple[str, ...]) -> Table:
-    assert found.apart is not None
-    without = int(found.apart.without.sum())
+def _points(apart: Apart, names: Sequence[str]) -> list[Table]:
     notes = {
         "strides": "Share of the objects at each distance, in strides of the level of the best-overlapping point, and "
-        f"the overlap that the best-scored point falls short of. {without} objects hold no point and are left out.",
+        "the overlap that the best-scored point falls short of. "
+        f"{int(apart.without.sum())} objects hold no point and are left out.",
         "levels": "Share of the objects by the levels between their two points.",
     }
-    return Table(
-        f"From the best-scored to the best-overlapping point, in {name}",
-        (notes[name],),
-        ("objects of", "objects", "IoU lost", *columns),
-        tuple(
-            (
-                group,
-                str(values["objects"]),
-                f"{values['lost_iou']:.2f}",
-                *(Share(values[name][column]) for column in columns),
-            )
-            for group, values in groups(found.apart, found.names).items()
-        ),
-    )
+    table = groups(apart, names)
+    return [
+        Table(
+            f"From the best-scored to the best-overlapping point, in {name}",
+            (notes[name],),
+            ("objects of", "objects", "IoU lost", *columns),
+            tuple(
+                (
+                    group,
+                    str(values["objects"]),
+                    f"{values['lost_iou']:.2f}",
+                    *(Share(values[name][column]) for column in columns),
+                )
+                for group, values in table.items()
+            ),
+        )
+        for name, columns in (("strides", DISTANCES), ("levels", LEVELS))
+    ]
 
 
-def _labels(found: Diagnosis) -> Table:
-    labels = found.labels or {}
+def _labels(labels: Mapping[str, Any]) -> Table:
     sizes = [name.removeprefix("objects_") for name in labels if name.startswith("objects_") and labels[name]]
     levels = sorted({name.split("_")[0] for name in labels if name.startswith("P")})
     without, fallback = (Share(float(labels.get(name, math.nan))) for name in ("without", "fallback"))
