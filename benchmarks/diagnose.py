@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
         _write(at, options.detections, options.before)
+        load = os.getloadavg()[0]
         seconds, memory = _run(at)
     row = {
         "pictures": PICTURES,
@@ -43,6 +45,7 @@ def main() -> None:
         "seconds": round(seconds, 1),
         "processor_seconds": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]), 1),
         "peak_memory_mb": round(memory),
+        "load_before": round(load, 1),
         "environment": environment(),
     }
     print({name: value for name, value in row.items() if name != "environment"})

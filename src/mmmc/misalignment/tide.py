@@ -1,7 +1,7 @@
 """What each kind of error costs: TIDE (Bolya, Foley, Hays and Hoffman, ECCV 2020), for boxes.
 
-A detection that finds nothing is one error at most, the first of these that fits; an object that nothing found and that
-no class or box error is about is missed. What a kind costs is the AP that mending all errors of this kind alone would
+A detection that finds nothing is one error: box, class, duplicate or background, whichever fits first, else both. An
+object that nothing found and that no class or box error is about is missed. What a kind costs is the AP that mending all errors of this kind alone would
 add, so the costs do not add up. Mending makes the best-scored class or box error of an object true and takes the others
 away; of the other kinds it takes the detections away, and missed objects are no longer asked for.
 """
@@ -29,7 +29,7 @@ KINDS = {
     "background": "nothing is there",
     "missed": "an object that no detection is near",
 }
-"""Kinds of errors in the order in which they are tested, and what they mean."""
+"""Kinds of errors, and what they mean."""
 
 MOST = 100
 """Detections of a picture that TIDE looks at."""
