@@ -2,9 +2,9 @@
 
 A detection that finds nothing is one error: box, class, duplicate or background, whichever fits first, else both. An
 object that nothing found and that no class or box error is about is missed. What a kind costs is the AP that mending
-all errors of this kind alone would add, so the costs do not add up. Mending makes the best-scored class or box error of an
-object true and takes the others away; of the other kinds it takes the detections away, and missed objects are no longer
-asked for.
+all errors of this kind alone would add, so the costs do not add up. Mending makes the best-scored class or box error of
+an object true and takes the others away; of the other kinds it takes the detections away, and missed objects are no
+longer asked for.
 """
 
 from __future__ import annotations
