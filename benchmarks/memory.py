@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -47,6 +50,36 @@ def apart(function: Callable[..., T], *arguments: Any, threads: int = 1) -> T:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, torch.set_num_threads, (threads,)) as pool:
         return pool.submit(function, *arguments).result()
+
+
+FRESH = """
+{setup}
+import json, resource, time
+from pathlib import Path
+began = time.perf_counter()
+{work}
+seconds = time.perf_counter() - began
+status = Path("/proc/self/status")
+if status.exists():  # getrusage would begin with the peak of the process that started this one
+    peak = 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([seconds, peak / 1e6]))
+"""
+
+
+def fresh(setup: str, work: str, *arguments: str | Path) -> tuple[float, float]:
+    """Seconds of some lines of Python in a fresh process, and the most that the whole process holds, in MB.
+
+    Args:
+        setup: lines that come before and do not count.
+        work: lines that count.
+        arguments: of the process, as `sys.argv[1:]`.
+    """
+    code = FRESH.format(setup=setup, work=work)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak
 
 
 def _status(name: str) -> int:

@@ -31,6 +31,7 @@ class Case(NamedTuple):
     line: str
     says: str
     spoil: Spoil = lambda _: None
+    also: Spoil = lambda _: None
 
 
 class Payload:
@@ -77,8 +78,17 @@ def gone(name: str) -> Spoil:
     return lambda at: (at / name).unlink()
 
 
+def results(*changes: dict[str, Any], name: str = "r") -> Spoil:
+    """Write COCO results: a detection for each change, one without."""
+    row = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}
+    return text(f"{name}.json", json.dumps([row | change for change in changes or ({},)]))
+
+
 TRAIN, VAL = "data/annotations/instances_train.json", "data/annotations/instances_val.json"
 PICTURE = "data/images/train_00003.png"
+FILES = "diagnose --detections {at}/r.json --annotations {at}/" + VAL
+NO_SCORE = '[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}]'
+NO_OBJECT = coco(lambda content: content.update(annotations=[]), "val")
 
 CASES = {
     # Files of the set
@@ -88,7 +98,7 @@ CASES = {
     "nothing to train on": Case("train", "name a folder of data, or both data.train_annotations and"),
     "data named twice": Case("train {data} --data.path {data}", "named twice: {data} and data.path {data}"),
     "named file missing": Case(
-        "train {data} --data.train_annotations {at}/no.json", "{at}/no.json: there is no such annotation file"
+        "train {data} --data.train_annotations {at}/no.json", "{at}/no.json: there is no such file"
     ),
     "nothing to score": Case("train {data}", "{data} has no pictures to score … --data.holdout 0.2", gone(VAL)),
     "JSON broken": Case("train {data}", "{at}/" + TRAIN + ": broken JSON at line 2, column 2", text(TRAIN, "{\n x")),
@@ -128,7 +138,7 @@ CASES = {
     ),
     "not a picture": Case("train {data}", PICTURE + ": not a picture", text(PICTURE, "hello")),
     # Commands and options
-    "unknown command": Case("trian", "no command 'trian'. Did you mean 'train'? Allowed: assigners, data, eval"),
+    "unknown command": Case("trian", "no command 'trian'. Did you mean 'train'? Allowed: assigners, data, diagnose"),
     "unknown action": Case("data mak {at}/new", "no command 'data mak'. Did you mean 'make'?"),
     "unknown flag": Case("train {data} --recpie small", "--recpie … Did you mean 'recipe'? Allowed: accelerator"),
     "unknown flag of predict": Case("predict {run} {data} --treshold 1", "Did you mean 'threshold'?"),
@@ -223,6 +233,35 @@ CASES = {
     "results below a file": Case("eval {run} --results {at}/a/r.json", "r.json could not be written", text("a", "")),
     "picture not in the set": Case("show {run} val_99.png", "no picture 'val_99.png' among its 4. Did you mean"),
     "unknown kind": Case("show {run} --kinds lables", "'lables'. Did you mean 'labels'?"),
+    # Diagnosis
+    "diagnose: nothing": Case("diagnose", "A run and --detections: neither is given; allowed: one of them"),
+    "diagnose: both": Case("diagnose {run} --detections {at}/r.json", "both are given; allowed: one of them"),
+    "diagnose: no annotations": Case("diagnose --detections {at}/r.json", "--detections needs --annotations"),
+    "diagnose: two sets": Case("diagnose {run} --data {data} --annotations {at}/x", "--data and --annotations both"),
+    "diagnose: no set to score": Case("diagnose {run} --data {data}", "has no annotations/instances_val", gone(VAL)),
+    "diagnose: boxes of a run": Case("diagnose {run} --before-nms {at}/r.json", "--before-nms is for --detections"),
+    "diagnose: pictures of files": Case(FILES + " --images {data}", "--images is for a run", results()),
+    "diagnose: file missing": Case(FILES, "{at}/r.json: there is no such file"),
+    "diagnose: annotations missing": Case(
+        "diagnose --detections {at}/r.json --annotations {at}/no/a.json", "/no/a.json: there is no such file", results()
+    ),
+    "diagnose: boxes missing": Case(FILES + " --before-nms {at}/no.json", "/no.json: there is no such file", results()),
+    "diagnose: no list": Case(FILES, "{at}/r.json: the top level is no list. Allowed: COCO", text("r.json", "{}")),
+    "diagnose: no entry": Case(FILES, "{at}/r.json: entry 1 is no object", text("r.json", "[3]")),
+    "diagnose: unknown picture": Case(
+        FILES, "r.json: wrong image_id. Allowed: the id of an image of {at}/" + VAL + " … detection number 2 … is 99",
+        results({}, {"image_id": 99}),
+    ),
+    "diagnose: unknown category": Case(
+        FILES, "r.json: wrong category_id. Allowed: the id of a category of … is 77", results({"category_id": 77})
+    ),
+    "diagnose: score": Case(FILES, "wrong score. Allowed: a finite number … is NaN", results({"score": float("nan")})),
+    "diagnose: score missing": Case(FILES, "wrong score … is missing", text("r.json", NO_SCORE)),
+    "diagnose: box": Case(FILES, "wrong bbox … not negative … is [1, 1, -5, 5]", results({"bbox": [1, 1, -5, 5]})),
+    "diagnose: before": Case(
+        FILES + " --before-nms {at}/b.json", "{at}/b.json: wrong score", results(), results({"score": "x"}, name="b")
+    ),
+    "diagnose: no object": Case(FILES, VAL + ": no object to find", results(), NO_OBJECT),
     "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(
@@ -243,6 +282,7 @@ def test_bad_input_is_refused(
 ) -> None:
     shutil.copytree(tiny_set, tmp_path / "data")
     case.spoil(tmp_path)
+    case.also(tmp_path)
     places = {"at": tmp_path, "data": tmp_path / "data", "run": tiny_run}
     verb, *arguments = case.line.format(**places).split(" ")
     if verb == "train" and "--resume" not in arguments:

@@ -39,6 +39,8 @@ OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "acc
         "quality",
         "assigners",
         "per-level",
+        "detections",
+        "before-nms",
     ),
 }
 

@@ -132,3 +132,22 @@ def test_low_precision_is_widened_and_nothing_has_a_gradient() -> None:
 def test_options_out_of_range_are_refused(field: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"postprocess.{field} is {value}; allowed: "):
         Postprocess(**{field: value})
+
+
+def test_what_suppression_takes_away_is_among_the_candidates() -> None:
+    boxes = [[0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 8.0, 7.0], [-4.0, 0.0, 8.0, 8.0], *([[40.0, 0.0, 48.0, 8.0]] * 3)]
+    said = prediction([[0.25, 0.01], [0.36, 0.01], LOW, LOW, LOW, [0.49, 0.01]], boxes)
+    target = replace(make_target([], (16, 96), image_id=4), scale=(2.0, 2.0), original_size=(8, 48))
+    postprocess = Postprocess()
+    (found,) = postprocess.candidates(POINTS, said, [target])
+    # In pixels of the batch, level by level.
+    assert found.boxes.tolist() == [boxes[1], boxes[0], boxes[5]]
+    assert found.scores.tolist() == pytest.approx([0.48, 0.4, 0.56])
+    assert found.image_id == 4
+    (kept,) = postprocess(POINTS, said, [target])
+    assert kept.boxes.tolist() == [[20, 0, 24, 4], [0, 0, 4, 3.5]]
+    assert postprocess.suppressed(found, target).boxes.tolist() == kept.boxes.tolist()
+    scores = postprocess.scores(POINTS, said, 0, make_target([], (16, 16)))
+    assert scores[:2, 0].tolist() == pytest.approx([0.4, 0.48])
+    # Points beyond a picture of 16 pixels lie in the padding.
+    assert scores[[2, 3, 5]].tolist() == [[0, 0]] * 3

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.memory import fresh
 from benchmarks.result import Row
 from benchmarks.setting import Setting
 
@@ -24,21 +23,6 @@ GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 CATEGORY_IDS = [id for id in range(1, 91) if id not in GAPS]
 TINY = 100
 """Pictures are fewer by this factor in a smoke test."""
-
-READ = """
-import json, resource, sys, time
-from pathlib import Path
-from mmmc.data.coco import read_coco
-began = time.perf_counter()
-read_coco(sys.argv[1], sys.argv[2], check_headers=False)
-seconds = time.perf_counter() - began
-status = Path("/proc/self/status")
-if status.exists():  # getrusage would begin with the peak of the process that started this one
-    peak = 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-else:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([seconds, peak / 1e6]))
-"""
 
 
 def run(setting: Setting) -> list[Row]:
@@ -50,10 +34,14 @@ def run(setting: Setting) -> list[Row]:
         file = Path(folder) / "instances_train.json"
         make(file, PICTURES // factor, BOXES // factor)
         for _ in range(effort.most):
-            done = subprocess.run(
-                [sys.executable, "-c", READ, file, folder], capture_output=True, text=True, check=True
+            found.append(
+                fresh(
+                    "import sys; from mmmc.data.coco import read_coco",
+                    "read_coco(sys.argv[1], sys.argv[2], check_headers=False)",
+                    file,
+                    folder,
+                )
             )
-            found.append(json.loads(done.stdout))
         note = f"file of {file.stat().st_size / 1e6:.0f} MB"
     seconds, memory = zip(*found, strict=True)
     return [Row("seconds", seconds, note=note), Row("memory of the process", memory, unit="MB")]

@@ -31,13 +31,13 @@ def run(setting: Setting) -> list[Row]:
     return interleaved(clocks, {"mmmc": "pycocotools"}, setting.effort(warmup=0, least=3, most=7, within=0.05))
 
 
-def scene(pictures: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Ground truth and results in COCO's form."""
+def scene(pictures: int, detections: int = DETECTIONS) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Ground truth and results in COCO's form; the truth does not depend on the number of detections."""
     random = np.random.default_rng(0)
     sides = 2 ** random.uniform(3, 8, (pictures, OBJECTS, 2))
     boxes = np.concatenate([random.uniform(0, 380, sides.shape), sides], axis=2)
     labels = random.integers(1, CLASSES + 1, (pictures, OBJECTS))
-    which = random.integers(OBJECTS, size=(pictures, DETECTIONS))
+    which = random.integers(OBJECTS, size=(pictures, detections))
     near = np.take_along_axis(boxes, which[..., None], axis=1)
     near += 0.1 * near[..., [2, 3, 2, 3]] * random.normal(size=near.shape)
     near[..., 2:] = near[..., 2:].clip(min=1)
@@ -57,7 +57,10 @@ def scene(pictures: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         for number in range(OBJECTS)
     ]
     truth = {
-        "images": [{"id": number + 1, "width": 640, "height": 640} for number in range(pictures)],
+        "images": [
+            {"id": number + 1, "file_name": f"{number + 1}.jpg", "width": 640, "height": 640}
+            for number in range(pictures)
+        ],
         "categories": [{"id": number + 1, "name": f"class {number}"} for number in range(CLASSES)],
         "annotations": annotations,
     }

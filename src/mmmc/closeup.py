@@ -14,10 +14,10 @@ from mmmc.assign.aps_steps import Steps
 from mmmc.assign.pairs import class_losses
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.data.coco import CocoSet
-from mmmc.diagnosis import recorded_sampling
 from mmmc.draw.closeup import Candidates, Found, Scene, chosen_points, misalignment, receptive_fields, selection
 from mmmc.errors import InputError
 from mmmc.gallery import eval_batch, predict_on_cpu
+from mmmc.label_measures import recorded_sampling
 from mmmc.predictor import Predictor
 from mmmc.structures import Batch, Points, Prediction
 

@@ -161,13 +161,13 @@ def score(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> Scores
         InputError: the results name a picture or category that the ground truth does not have, or two
             categories have one name.
     """
-    evaluator = _evaluator(ground_truth, results)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    evaluator.summarize()
+    coco = evaluator(ground_truth, results)
+    coco.evaluate()
+    coco.accumulate()
+    coco.summarize()
     # IoU, recall, class, area range, detections allowed: all areas and the most detections are meant here.
-    precision = evaluator.eval["precision"][:, :, :, 0, -1]
-    thresholds, columns = evaluator.params.iouThrs, list(evaluator.params.catIds)
+    precision = coco.eval["precision"][:, :, :, 0, -1]
+    thresholds, columns = coco.params.iouThrs, list(coco.params.catIds)
     at_50, at_75 = (int(np.abs(thresholds - iou).argmin()) for iou in (0.5, 0.75))
     objects = _objects(ground_truth)
 
@@ -183,9 +183,7 @@ def score(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> Scores
             objects=objects[category["id"]],
             precision=tuple(values[at_50].tolist()) if objects[category["id"]] else (),
         )
-    numbers = {
-        name: math.nan if value == -1 else float(value) for name, value in zip(NUMBERS, evaluator.stats, strict=True)
-    }
+    numbers = {name: math.nan if value == -1 else float(value) for name, value in zip(NUMBERS, coco.stats, strict=True)}
     return Scores(**numbers, per_class=per_class)
 
 
@@ -207,15 +205,15 @@ def best_thresholds(
     Raises:
         InputError: the results name a picture or category that the ground truth does not have.
     """
-    evaluator = _evaluator(ground_truth, results)
-    evaluator.params.iouThrs = np.array([iou])
-    evaluator.params.areaRng, evaluator.params.areaRngLbl = evaluator.params.areaRng[:1], ["all"]
-    evaluator.params.maxDets = [max(len(results), 1)]
-    evaluator.evaluate()
-    evaluator.accumulate()
+    coco = evaluator(ground_truth, results)
+    coco.params.iouThrs = np.array([iou])
+    coco.params.areaRng, coco.params.areaRngLbl = coco.params.areaRng[:1], ["all"]
+    coco.params.maxDets = [max(len(results), 1)]
+    coco.evaluate()
+    coco.accumulate()
 
     counts, hit = np.ones(len(results), dtype=bool), np.zeros(len(results), dtype=bool)
-    for match in evaluator.eval["matched"]:
+    for match in coco.eval["matched"]:
         detection, annotation = (int(number) - 1 for number in match.split("_"))
         crowd = bool(ground_truth["annotations"][annotation]["iscrowd"])
         counts[detection], hit[detection] = not crowd, not crowd
@@ -237,17 +235,19 @@ def tables(scores: Scores) -> Group:
         table = Table()
         for name in names:
             table.add_column(name, justify="right", min_width=5)
-        table.add_row(*(_percent(getattr(scores, name)) for name in names))
+        table.add_row(*(percent(getattr(scores, name)) for name in names))
         parts.append(table)
     classes = Table("class")
     for name in ("objects", "AP", "AP50", "AP75"):
         classes.add_column(name, justify="right")
     for name, one in scores.per_class.items():
-        classes.add_row(escape(name), str(one.objects), _percent(one.AP), _percent(one.AP50), _percent(one.AP75))
+        classes.add_row(escape(name), str(one.objects), percent(one.AP), percent(one.AP50), percent(one.AP75))
     return Group(*parts, classes)
 
 
-def _evaluator(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> COCOeval_faster:
+def evaluator(
+    ground_truth: dict[str, Any], results: list[dict[str, Any]], kind: type[COCOeval_faster] = COCOeval_faster
+) -> COCOeval_faster:
     """COCO's evaluation of boxes, not yet run; annotation and detection ids count from 1 in the given order."""
     for field, known in (("image_id", "images"), ("category_id", "categories")):
         unknown = {result[field] for result in results} - {entry["id"] for entry in ground_truth[known]}
@@ -260,7 +260,7 @@ def _evaluator(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> C
     annotations = [{**annotation, "id": number} for number, annotation in enumerate(ground_truth["annotations"], 1)]
     truth = COCO({**ground_truth, "annotations": annotations}, print_function=_silent)
     found = truth.loadRes([dict(result) for result in results])
-    return COCOeval_faster(truth, found, "bbox", print_function=_silent)
+    return kind(truth, found, "bbox", print_function=_silent)
 
 
 def _silent(*_: object) -> None:
@@ -304,5 +304,6 @@ def _nan(values: dict[str, Any]) -> dict[str, Any]:
     return {key: math.nan if value is None else value for key, value in values.items()}
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A fraction × 100 with one digit; a dash for NaN."""
     return "–" if math.isnan(value) else f"{100 * value:.1f}"

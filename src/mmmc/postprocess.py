@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -48,20 +48,48 @@ class Postprocess:
     @torch.no_grad()
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> list[Detections]:
         """Detections of each picture in pixels of its file; of `targets` only the sizes and ids are read."""
-        return [self._image(points, prediction, index, target) for index, target in enumerate(targets)]
+        found = self.candidates(points, prediction, targets)
+        return [self.suppressed(boxes, target) for boxes, target in zip(found, targets, strict=True)]
 
-    def _image(self, points: Points, prediction: Prediction, index: int, target: Target) -> Detections:
+    @torch.no_grad()
+    def candidates(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> list[Detections]:
+        """Boxes of each picture before suppression in pixels of the batch, cut to the picture; level by level."""
+        return [self._candidates(points, prediction, index, target) for index, target in enumerate(targets)]
+
+    def suppressed(self, found: Detections, target: Target) -> Detections:
+        """What suppression leaves of a picture's candidates, in pixels of its file."""
+        keep = batched_nms(found.boxes, found.scores, found.labels, self.nms)[: self.detections]
+        return replace(
+            found,
+            boxes=to_original(found.boxes[keep], target),
+            scores=found.scores[keep],
+            labels=found.labels[keep],
+        )
+
+    def scores(self, points: Points, prediction: Prediction, index: int, target: Target) -> Float[Tensor, "P C"]:
+        """The score of each class at each point of a picture; 0 in the padding."""
+        return self._scores(self._probability(points, prediction, index, target), prediction, index)
+
+    def _probability(self, points: Points, prediction: Prediction, index: int, target: Target) -> Float[Tensor, "P C"]:
         dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
-        probability = prediction.logits[index].to(dtype).sigmoid()
         # What is predicted in the padding is no picture's business.
-        probability = probability * points.within(target.size)[:, None]
-        score = probability
-        if self.score == "quality":
-            score = (probability * prediction.quality[index].to(dtype).sigmoid()[:, None]).sqrt()
+        return prediction.logits[index].to(dtype).sigmoid() * points.within(target.size)[:, None]
+
+    def _scores(self, probability: Float[Tensor, "P C"], prediction: Prediction, index: int) -> Float[Tensor, "P C"]:
+        if self.score == "class":
+            return probability
+        return (probability * prediction.quality[index].to(probability.dtype).sigmoid()[:, None]).sqrt()
+
+    def _candidates(self, points: Points, prediction: Prediction, index: int, target: Target) -> Detections:
+        probability = self._probability(points, prediction, index, target)
+        score = self._scores(probability, prediction, index)
         boxes, scores, labels = [], [], []
         sizes = [height * width for height, width in points.shapes]
         for p, s, b in zip(
-            probability.split(sizes), score.split(sizes), prediction.boxes[index].to(dtype).split(sizes), strict=True
+            probability.split(sizes),
+            score.split(sizes),
+            prediction.boxes[index].to(probability.dtype).split(sizes),
+            strict=True,
         ):
             # A score that is not a number is no detection.
             point, label = ((p > self.threshold) & s.isfinite()).nonzero(as_tuple=True)
@@ -69,11 +97,11 @@ class Postprocess:
             boxes.append(b[point[order]])
             scores.append(best)
             labels.append(label[order])
-        box, score, label = torch.cat(boxes), torch.cat(scores), torch.cat(labels)
-        box = clip_boxes_to_image(box, target.size)
-        keep = batched_nms(box, score, label, self.nms)[: self.detections]
         return Detections(
-            boxes=to_original(box[keep], target), scores=score[keep], labels=label[keep], image_id=target.image_id
+            boxes=clip_boxes_to_image(torch.cat(boxes), target.size),
+            scores=torch.cat(scores),
+            labels=torch.cat(labels),
+            image_id=target.image_id,
         )
 
 

@@ -314,7 +314,7 @@ def test_a_results_file_is_not_coco(tmp_path: Path) -> None:
 
 def test_missing_files_folders_and_options(tmp_path: Path) -> None:
     file = write(tmp_path, VALID)
-    with pytest.raises(InputError, match=r"none\.json: there is no such annotation file"):
+    with pytest.raises(InputError, match=r"none\.json: there is no such file"):
         read_coco(tmp_path / "none.json", tmp_path)
     with pytest.raises(InputError, match=r"nowhere: there is no such folder of pictures"):
         read_coco(file, tmp_path / "nowhere")

@@ -91,7 +91,7 @@ def test_broken_json_is_named_with_its_place(tmp_path: Path, content: bytes, mes
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.json: there is no such annotation file"):
+    with pytest.raises(InputError, match=r"none\.json: there is no such file"):
         read_json(tmp_path / "none.json")
     with pytest.raises(InputError, match=re.escape(str(tmp_path)) + ": a folder"):
         read_json(tmp_path)

@@ -13,6 +13,7 @@ VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
+    "diagnose": "say what a detector loses, and what misalignment costs, as AP",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
     "data": "make the embedded set, or a smaller copy of a set",

@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from mmmc.data.coco import CocoSet, check_agreement, read_coco
+from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError
 from mmmc.predictor import WEIGHTS, Predictor
 from mmmc.recipe.reading import explain
@@ -31,9 +32,13 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         raise explain(error, parser, parser.prog.removeprefix("mmmc ")) from error
 
 
-def add_run(parser: ArgumentParser) -> None:
-    """The arguments of a verb that uses a trained detector."""
-    parser.add_argument("run", type=str, metavar="RUN", help="run folder, or a .safetensors file of one")
+def add_run(parser: ArgumentParser, *, required: bool = True) -> None:
+    """The arguments of a verb that uses a trained detector, or may use one."""
+    run: dict[str, Any] = {"metavar": "RUN", "help": "run folder, or a .safetensors file of one"}
+    if required:
+        parser.add_argument("run", type=str, **run)
+    else:
+        parser.add_argument("run", type=str | None, nargs="?", default=None, **run)
     parser.add_argument("--weights", choices=WEIGHTS, default="best", help="which of the folder's weights")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
 
@@ -81,6 +86,17 @@ def _known(predictor: Predictor, pictures: CocoSet) -> CocoSet:
     # Only the categories of this stand-in are read.
     reference = replace(pictures, categories=predictor.categories, annotations=Path("the trained detector"))
     return check_agreement(reference, pictures)
+
+
+def eval_loader(config: Namespace, predictor: Predictor, pictures: CocoSet) -> EvalLoader:
+    """Batches of a set as the run was scored; `config.batch_size` pictures at once, or as many as in training."""
+    trained = predictor.recipe.train
+    return EvalLoader(
+        pictures,
+        predictor.recipe.resize,
+        batch_size=trained.batch_size // trained.accumulate if config.batch_size is None else config.batch_size,
+        pad_value=predictor.detector.backbone.normalize.padding,
+    )
 
 
 def seconds(text: str) -> float:

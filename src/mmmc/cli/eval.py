@@ -8,8 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
-from mmmc.data.loading import EvalLoader
+from mmmc.cli.arguments import add_run, add_set, eval_loader, open_run, open_set, parse, verb_parser
 from mmmc.evaluate import score, tables, to_results, write_results
 
 
@@ -27,13 +26,7 @@ def run(arguments: Sequence[str]) -> None:
     config = parse(parser, arguments)
     predictor = open_run(config)
     pictures = open_set(config, predictor, require_objects=config.results is None)
-    trained = predictor.recipe.train
-    loader = EvalLoader(
-        pictures,
-        predictor.recipe.resize,
-        batch_size=trained.batch_size // trained.accumulate if config.batch_size is None else config.batch_size,
-        pad_value=predictor.detector.backbone.normalize.padding,
-    )
+    loader = eval_loader(config, predictor, pictures)
     screen = Console(stderr=True)
     progress = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
     found = [detections for batch in progress for detections in predictor.detect(batch)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 from rich.console import Console
 
-from mmmc import diagnosis
+from mmmc import label_measures
 from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
 from mmmc.closeup import FIGURES, draw_closeup
 from mmmc.data.coco import CocoSet
@@ -120,7 +120,7 @@ def print_table(run_path: str, name: str) -> None:
         raise InputError(
             f"{folder.metrics} has no line about labels; the run was told not to look (train.diagnose: 0)."
         )
-    Console().print(diagnosis.tables(rows))
+    Console().print(label_measures.tables(rows))
 
 
 def find(pictures: CocoSet, name: str) -> int:

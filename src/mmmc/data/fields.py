@@ -47,9 +47,9 @@ def read_json(file: Path) -> Any:
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of nested brackets
         raise InputError(f"{file}: JSON that cannot be read: {error}.") from None
     except FileNotFoundError:
-        raise InputError(f"{file}: there is no such annotation file.") from None
+        raise InputError(f"{file}: there is no such file.") from None
     except IsADirectoryError:
-        raise InputError(f"{file}: a folder, not an annotation file. Allowed: a COCO JSON file.") from None
+        raise InputError(f"{file}: a folder, not a file. Allowed: a COCO JSON file.") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}.") from None
 

@@ -16,14 +16,13 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from mmmc.draw.loss import heat, scale_of
-from mmmc.draw.panels import FAINT, INK, canvas, cropped, dimmed, level_name, outline, panel_size, show
+from mmmc.draw.panels import FAINT, INK, around, canvas, cropped, dimmed, level_name, outline, panel_size, show
 from mmmc.structures import Points
 
 CLASS, BOX, POSITIVE, REST = "#d55e00", "#0072b2", "#009e73", "#b8b8b8"
 """Colours of the class task, the box task, positive and other candidates."""
 
 _AREA = 5.0
-_MARGIN = 0.35
 _TOWERS = {"class": (CLASS, "o"), "box": (BOX, "s")}
 
 
@@ -54,9 +53,7 @@ class Scene:
         if self.reach is not None:
             shown = torch.cat([shown[:2].minimum(self.reach[:2]), shown[2:].maximum(self.reach[2:])])
         x1, y1, x2, y2 = shown.tolist()
-        margin = max(_MARGIN * max(x2 - x1, y2 - y1), 12.0)
-        height, width = self.size
-        return max(x1 - margin, 0.0), max(y1 - margin, 0.0), min(x2 + margin, width), min(y2 + margin, height)
+        return around((x1, y1, x2, y2), self.size)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,14 @@ def panel_size(size: tuple[int, int], area: float) -> tuple[float, float]:
     return sqrt(area * ratio), sqrt(area / ratio)
 
 
+def around(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The part of a picture of this height and width that shows a region with some room about it, `x1 y1 x2 y2`."""
+    x1, y1, x2, y2 = box
+    margin = max(0.35 * max(x2 - x1, y2 - y1), 12.0)
+    height, width = size
+    return max(x1 - margin, 0.0), max(y1 - margin, 0.0), min(x2 + margin, width), min(y2 + margin, height)
+
+
 def level_name(stride: int) -> str:
     """`P3` for stride 8, as the levels of a feature pyramid are called."""
     return f"P{log2(stride):g} · stride {stride}"

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmmc.assign import Assigner, ignore_crowds
 from mmmc.data.coco import CocoSet
 from mmmc.data.loading import EvalLoader
-from mmmc.diagnosis import Diagnosis, recorded_sampling
+from mmmc.label_measures import LabelMeasures, recorded_sampling
 from mmmc.model import Detector
 from mmmc.recipe import Recipe
 from mmmc.structures import Batch, Supervision
@@ -43,15 +43,15 @@ class Probe:
     @torch.no_grad()
     def __call__(self, detector: Detector, assigner: Assigner) -> dict[str, float]:
         """Measures by name; nothing if no picture is to be looked at."""
-        diagnosis, training = Diagnosis(), detector.training
+        measures, training = LabelMeasures(), detector.training
         detector.eval()
         for batch in self._loader:
             batch = batch.to(self.fabric.device)
             with self.fabric.autocast(), recorded_sampling(detector) as sampling:
                 points, prediction = detector(batch.images, Supervision(batch.targets, 1.0))
             assignment = ignore_crowds(points, assigner(points, prediction, batch.targets), batch.targets)
-            diagnosis.add(points, prediction, batch.targets, assignment, sampling)
+            measures.add(points, prediction, batch.targets, assignment, sampling)
         detector.train(training)
-        found = diagnosis.result(before=self.labels)
-        self.labels = list(diagnosis.labels)
+        found = measures.result(before=self.labels)
+        self.labels = list(measures.labels)
         return found

@@ -30,11 +30,11 @@ SIZES = (0.0, 8.0, 16.0, 32.0, 64.0, 128.0, inf)
 
 
 @dataclass
-class Diagnosis:
+class LabelMeasures:
     """Collects pictures and says what was seen.
 
     Attributes:
-        labels: for each picture which points were positive, to be compared with the next diagnosis.
+        labels: for each picture which points were positive, to be compared with the next look.
     """
 
     labels: list[Bool[Tensor, " _"]] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Diagnosis:
         """All measures by name; shares are fractions, and what has no value is left out.
 
         Args:
-            before: `labels` of an earlier diagnosis of the same pictures.
+            before: `labels` of an earlier look at the same pictures.
         """
         found: dict[str, float] = {}
         if self._objects:

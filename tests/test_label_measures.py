@@ -10,9 +10,9 @@ import torch
 from rich.console import Console
 from scipy.stats import spearmanr
 
-from mmmc import diagnosis
+from mmmc import label_measures
 from mmmc.assign import APS, FCOS
-from mmmc.diagnosis import Diagnosis, rank_correlation, recorded_sampling
+from mmmc.label_measures import LabelMeasures, rank_correlation, recorded_sampling
 from mmmc.model import Detector, ModelConfig, RFAConfig
 from mmmc.points import make_points
 from mmmc.structures import Assignment, ObjectState, Prediction
@@ -46,7 +46,7 @@ TARGET = make_target([LARGE, SMALL, TINY], (16, 16))
 
 def test_measures_by_hand() -> None:
     """The large object owns points 0 and 4, the small one point 3, the tiny one holds none."""
-    found = Diagnosis()
+    found = LabelMeasures()
     found.add(POINTS, prediction(), [TARGET], assignment(0, -1, -1, 1, 0))
     seen = found.result()
     ln2 = math.log(2)
@@ -69,7 +69,7 @@ def test_measures_by_hand() -> None:
 
 def test_points_that_change_side() -> None:
     """0 and 4 before, 0 and 3 now: of three that are positive at one time or the other, two changed."""
-    first, second = Diagnosis(), Diagnosis()
+    first, second = LabelMeasures(), LabelMeasures()
     first.add(POINTS, prediction(), [TARGET], assignment(0, -1, -1, -1, 0))
     second.add(POINTS, prediction(), [TARGET], assignment(0, -1, -1, 0, -1))
     assert "changed" not in first.result()
@@ -91,14 +91,14 @@ def test_rank_correlation_is_spearmans() -> None:
 
 @pytest.mark.parametrize("assigner", [APS(), FCOS()], ids=["aps", "fcos"])
 def test_any_assigner_and_pictures_without_objects(assigner: APS | FCOS) -> None:
-    found = Diagnosis()
+    found = LabelMeasures()
     for objects in ((3, 0), (0, 0)):
         scene = make_scene(0, objects=objects)
         found.add(scene.points, scene.prediction, scene.targets, assigner(*scene))
     seen = found.result()
     assert seen["objects"] == 3
     assert all(math.isfinite(value) for value in seen.values())
-    assert Diagnosis().result() == {}
+    assert LabelMeasures().result() == {}
 
 
 def test_sampling_is_recorded_level_by_level_and_no_longer() -> None:
@@ -113,7 +113,7 @@ def test_sampling_is_recorded_level_by_level_and_no_longer() -> None:
     assert [tuple(offsets.shape[2:]) for offsets, _ in sampling["class"]] == list(points.shapes)
     detector(images)
     assert len(sampling["class"]) == 5
-    found = Diagnosis()
+    found = LabelMeasures()
     targets = [make_target([[4, 4, 60, 60]], (64, 96))] * 2
     found.add(points, predicted, targets, FCOS()(points, predicted, targets), sampling)
     # One tap of nine has moved, by 5 cells.
@@ -127,7 +127,7 @@ def test_tables_show_first_to_last() -> None:
         for n in range(1, 13)
     ]
     console = Console(width=120, record=True, file=StringIO())
-    console.print(diagnosis.tables(rows, columns=3))
+    console.print(label_measures.tables(rows, columns=3))
     text = console.export_text()
     for expected in ("objects that had to fall back", "4%", "8%", "12%", "0 – 8", "100%"):
         assert expected in text
