@@ -17,11 +17,11 @@ AT_ONCE = 64
 """Objects that are looked at together: few enough for little memory, many enough for few calls."""
 
 
-def some_at_a_time(targets: Sequence[Target]) -> Iterator[tuple[int, list[Target]]]:
-    """`AT_ONCE` objects of each picture after others, and the index of the first; once, if there is no object."""
+def some_at_a_time(targets: Sequence[Target]) -> Iterator[tuple[slice, list[Target]]]:
+    """Up to `AT_ONCE` objects of each picture after others, and which these are; once, if there is no object."""
     for first in range(0, max(1, *(len(target.labels) for target in targets)), AT_ONCE):
         part = slice(first, first + AT_ONCE)
-        yield first, [replace(target, boxes=target.boxes[part], labels=target.labels[part]) for target in targets]
+        yield part, [replace(target, boxes=target.boxes[part], labels=target.labels[part]) for target in targets]
 
 
 class Claims(NamedTuple):

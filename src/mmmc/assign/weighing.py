@@ -48,12 +48,12 @@ def weigh(rule: WeighingRule, points: Points, prediction: Prediction, targets: S
         number = max(len(target.labels) for target in targets)
         pairs = prediction.boxes.new_empty(len(targets), number, len(points))
         parts = []
-        for first, some in some_at_a_time(targets):
+        for which, some in some_at_a_time(targets):
             objects = gather_objects(points, some, dtype)
             found = rule(points, prediction, objects)
             part = weighed(objects, *found)
-            own = pairs[:, first : first + found.weights.shape[1]].copy_(found.weights)
-            parts.append(replace(part, gt=part.gt.where(part.gt < 0, part.gt + first), pairs=own))
+            gt = part.gt.where(part.gt < 0, part.gt + which.start)
+            parts.append(replace(part, gt=gt, pairs=pairs[:, which].copy_(found.weights)))
         return parts[0] if len(parts) == 1 else _joined(parts, pairs, targets)
 
 
