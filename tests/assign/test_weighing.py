@@ -158,3 +158,24 @@ def test_parts_stay_on_a_fake_gpu(rule: Assigner, criterion: Criterion, monkeypa
         total = criterion(points, said, targets, assignment).total()
     assert waits.seen == []
     assert devices(everything(assignment), total) == {"cuda:0"}
+
+
+@pytest.mark.parametrize(("rule", "criterion"), METHODS[2:], ids=["AutoAssign", "DW"])
+def test_nothing_of_every_pair_is_kept_for_backward(
+    rule: Assigner, criterion: Criterion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 objects more cost less than a value for each of their pairs."""
+    monkeypatch.setattr(claims, "AT_ONCE", 8)
+    kept = {}
+    for number in (20, 60):
+        scene = make_scene(0, images=1, objects=number, size=(256, 256))
+        for value in (scene.prediction.logits, scene.prediction.boxes, scene.prediction.quality):
+            value.requires_grad_()
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, sizes=sizes: (sizes.append(x.numel()), x)[1], lambda x: x
+        ):
+            criterion(*scene, rule(*scene)).total()
+        kept[number] = sum(sizes)
+    assert kept[60] > 0
+    assert kept[60] - kept[20] < 40 * len(scene.points)
