@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmmc.assign.confidence import log_gaussian, pair_confidence, pair_weights, sound_pairs
-from mmmc.assign.pairs import Objects, gather_objects
+from mmmc.assign.pairs import Objects
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.weighing import weighed
+from mmmc.assign.weighing import Weighed, weigh
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -45,18 +44,17 @@ class AutoAssign(Assigner):
                     f"assigner AutoAssign: {name} is {getattr(self, name)}; allowed: a finite number of at least 0."
                 )
 
-    @torch.no_grad()
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
         """Assign the points of a batch; see `Assigner`."""
-        with torch.autocast(points.xy.device.type, enabled=False):
-            dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
-            prediction = widened(prediction, dtype)
-            objects = gather_objects(points, targets, dtype)
-            confidence = pair_confidence(prediction, objects, self.box_power)
-            prior = log_center_prior(points, prediction, objects)
-            pair, wrong = sound_pairs(prediction, objects, confidence, prior)
-            log_weight = (self.confidence * confidence.both.exp() + prior).masked_fill(~pair, -torch.inf)
-            return weighed(objects, pair_weights(log_weight.log_softmax(dim=2), pair), objects.in_box, wrong)
+        return weigh(self.weights, points, prediction, targets)
+
+    def weights(self, points: Points, prediction: Prediction, objects: Objects) -> Weighed:
+        """The rule for some objects of a batch."""
+        confidence = pair_confidence(prediction, objects, self.box_power)
+        prior = log_center_prior(points, prediction, objects)
+        pair, wrong = sound_pairs(prediction, objects, confidence, prior)
+        log_weight = (self.confidence * confidence.both.exp() + prior).masked_fill(~pair, -torch.inf)
+        return Weighed(pair_weights(log_weight.log_softmax(dim=2), pair), objects.in_box, wrong)
 
 
 def log_center_prior(points: Points, prediction: Prediction, objects: Objects) -> Float[Tensor, "B M P"]:

@@ -1,8 +1,8 @@
-"""Objects of one picture claim points, some objects at a time, so that memory does not grow with their number."""
+"""Some objects at a time, so that memory does not grow with their number; how those of one picture claim points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +15,13 @@ from mmmc.structures import IGNORED, NEGATIVE, Points, Prediction, Target
 
 AT_ONCE = 64
 """Objects that are looked at together: few enough for little memory, many enough for few calls."""
+
+
+def some_at_a_time(targets: Sequence[Target]) -> Iterator[tuple[slice, list[Target]]]:
+    """Up to `AT_ONCE` objects of each picture after others, and which these are; once, if there is no object."""
+    for first in range(0, max(1, *(len(target.labels) for target in targets)), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
+        yield part, [replace(target, boxes=target.boxes[part], labels=target.labels[part]) for target in targets]
 
 
 class Claims(NamedTuple):

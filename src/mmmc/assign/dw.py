@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from mmmc.assign.confidence import log_gaussian, pair_confidence, pair_weights, sound_pairs
-from mmmc.assign.pairs import gather_objects
+from mmmc.assign.pairs import Objects
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.weighing import weighed
+from mmmc.assign.weighing import Weighed, weigh
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -50,20 +49,17 @@ class DW(Assigner):
         if not 0 < self.sigma < torch.inf:
             raise InputError(f"assigner DW: sigma is {self.sigma}; allowed: a finite number above 0.")
 
-    @torch.no_grad()
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
         """Assign the points of a batch; see `Assigner`."""
-        with torch.autocast(points.xy.device.type, enabled=False):
-            dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
-            prediction = widened(prediction, dtype)
-            objects = gather_objects(points, targets, dtype)
-            confidence = pair_confidence(prediction, objects, self.box_power)
-            sigma = torch.full_like(objects.boxes[..., :2], self.sigma)
-            prior = log_gaussian(points, objects, torch.zeros_like(sigma), sigma)
-            pair, wrong = sound_pairs(prediction, objects, confidence, prior)
-            log_p = confidence.both
-            above, below = (
-                log_p + prior + sharpness * log_p.exp() for sharpness in (self.sharpness, self.norm_sharpness)
-            )
-            log_weight = above - below.masked_fill(~pair, -torch.inf).logsumexp(dim=2, keepdim=True)
-            return weighed(objects, pair_weights(log_weight, pair), objects.in_box, wrong)
+        return weigh(self.weights, points, prediction, targets)
+
+    def weights(self, points: Points, prediction: Prediction, objects: Objects) -> Weighed:
+        """The rule for some objects of a batch."""
+        confidence = pair_confidence(prediction, objects, self.box_power)
+        sigma = torch.full_like(objects.boxes[..., :2], self.sigma)
+        prior = log_gaussian(points, objects, torch.zeros_like(sigma), sigma)
+        pair, wrong = sound_pairs(prediction, objects, confidence, prior)
+        log_p = confidence.both
+        above, below = (log_p + prior + sharpness * log_p.exp() for sharpness in (self.sharpness, self.norm_sharpness))
+        log_weight = above - below.masked_fill(~pair, -torch.inf).logsumexp(dim=2, keepdim=True)
+        return Weighed(pair_weights(log_weight, pair), objects.in_box, wrong)

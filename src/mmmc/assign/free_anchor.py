@@ -11,10 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmmc.assign.bags import center_distances, foremost, log_matching, mean_max_weights
-from mmmc.assign.pairs import gather_objects, of_labels
+from mmmc.assign.pairs import Objects, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.weighing import weighed
+from mmmc.assign.weighing import Weighed, weigh
 from mmmc.boxes import paired_giou, paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
@@ -54,25 +53,24 @@ class FreeAnchor(Assigner):
                 f"assigner {name}: box_factor is {self.box_factor}; allowed: a finite number of at least 0."
             )
 
-    @torch.no_grad()
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
         """Assign the points of a batch; see `Assigner`."""
-        with torch.autocast(points.xy.device.type, enabled=False):
-            dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
-            prediction = widened(prediction, dtype)
-            objects = gather_objects(points, targets, dtype)
-            predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-            truth = objects.boxes[:, :, None].expand_as(predicted)
-            logit, giou = of_labels(prediction.logits, objects.labels), paired_giou(predicted, truth)
-            log_p = log_matching(logit, giou, self.box_factor)
-            admitted = objects.in_box & log_p.isfinite()
-            away = center_distances(points, objects)
-            value = -away if self.bag_by == "center" else paired_iou(predicted, truth)
-            bag = self.selected(log_p, away, foremost(value, away, admitted, self.bag))
-            wrong = {
-                term: (objects.in_box & ~seen.isfinite()).any(dim=2) for term, seen in (("class", logit), ("box", giou))
-            }
-            return weighed(objects, mean_max_weights(log_p, bag), admitted, wrong)
+        return weigh(self.weights, points, prediction, targets)
+
+    def weights(self, points: Points, prediction: Prediction, objects: Objects) -> Weighed:
+        """The rule for some objects of a batch."""
+        predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
+        truth = objects.boxes[:, :, None].expand_as(predicted)
+        logit, giou = of_labels(prediction.logits, objects.labels), paired_giou(predicted, truth)
+        log_p = log_matching(logit, giou, self.box_factor)
+        admitted = objects.in_box & log_p.isfinite()
+        away = center_distances(points, objects)
+        value = -away if self.bag_by == "center" else paired_iou(predicted, truth)
+        bag = self.selected(log_p, away, foremost(value, away, admitted, self.bag))
+        wrong = {
+            term: (objects.in_box & ~seen.isfinite()).any(dim=2) for term, seen in (("class", logit), ("box", giou))
+        }
+        return Weighed(mean_max_weights(log_p, bag), admitted, wrong)
 
     def selected(
         self, log_p: Float[Tensor, "B M P"], away: Float[Tensor, "B M P"], bag: Bool[Tensor, "B M P"]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mmmc.assign import Assigner
 from mmmc.assign.auto_assign import AutoAssign, log_center_prior
 from mmmc.assign.confidence import pair_boxes, pair_confidence
-from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.boxes import paired_iou
-from mmmc.criterion.joint import highest_by_class, joint_score, stretched, weights_in_losses, with_gradient
+from mmmc.criterion.joint import joint_score, require_same, with_gradient
+from mmmc.criterion.pair_sums import WeighedObjects, WeighedPairs, stretched
 from mmmc.criterion.protocol import Criterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses, Term
@@ -71,16 +71,7 @@ class AutoAssignCriterion(Criterion):
 
     def require(self, assigner: Assigner, part: Part | None) -> None:
         """See `Criterion`."""
-        if not isinstance(assigner, AutoAssign):
-            raise InputError(
-                f"criterion AutoAssignCriterion: assigner is {type(assigner).__name__}; allowed: AutoAssign."
-            )
-        for name in ("confidence", "box_power"):
-            if getattr(assigner, name) != getattr(self, name):
-                raise InputError(
-                    f"criterion AutoAssignCriterion: {name} is {getattr(self, name)}; allowed: the assigner's, "
-                    f"{getattr(assigner, name)}."
-                )
+        require_same(self, assigner, AutoAssign, "confidence", "box_power")
         if not isinstance(part, CenterPrior):
             found = "none" if part is None else type(part).__name__
             raise InputError(f"criterion AutoAssignCriterion: model.part is {found}; allowed: CenterPrior.")
@@ -95,48 +86,44 @@ class AutoAssignCriterion(Criterion):
         """
         with torch.autocast(points.xy.device.type, enabled=False):
             prediction = with_gradient(prediction)
-            objects = gather_objects(points, targets, prediction.boxes.dtype)
-            pair = weights_in_losses(assignment, prediction.boxes.dtype) > 0
-            held = pair.any(dim=2)
-            log_prior = log_center_prior(points, prediction, objects)
-            positive = self._positive(prediction, objects, log_prior, pair)
-            negative = self._negative(prediction, objects, pair) * (assignment.gt != IGNORED)[..., None]
-            prior = log_prior.exp().where(pair, 0.0).sum(dim=(1, 2))
-            number = held.sum(dim=1).to(prior.dtype)
+            pairs = WeighedPairs.of(points, targets, assignment, prediction.boxes.dtype)
+            positive, prior, number = pairs.sums(lambda some: self._positive(points, prediction, some))
+            belonging = pairs.highest(lambda some: self._belonging(prediction, some), prediction.logits.shape[2])
+            negative = self._negative(prediction, belonging) * (assignment.gt != IGNORED)[..., None]
             center = number / prior.clamp(min=LEAST_PRIOR)
             pictures = (number > 0).sum().to(prior.dtype)
             return Losses(
                 {
-                    "positive": Term(self.positive_factor * positive.where(held, 0.0).sum(), number.sum()),
+                    "positive": Term(self.positive_factor * positive, number.sum()),
                     "negative": Term(self.negative_factor * negative.sum(), prior.detach().sum()),
                     "center": Term(self.center_factor * center.sum(), pictures),
                 }
             )
 
     def _positive(
-        self,
-        prediction: Prediction,
-        objects: Objects,
-        log_prior: Float[Tensor, "B M P"],
-        pair: Bool[Tensor, "B M P"],
-    ) -> Float[Tensor, "B M"]:
-        """-log of the weighted mean of `P+` of each object; not a number where it has no point."""
-        log_p = pair_confidence(prediction, objects, self.box_power).both
+        self, points: Points, prediction: Prediction, some: WeighedObjects
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, " B"], Float[Tensor, " B"]]:
+        """-log of the weighted mean of `P+`, summed over objects; of each picture the sum of `G` and the objects."""
+        log_prior = log_center_prior(points, prediction, some.objects)
+        log_p = pair_confidence(prediction, some.objects, self.box_power).both
         log_weight = self.confidence * log_p.exp() + log_prior
         # Filling also keeps gradients out, so that those of an object without a point are 0 and not no number.
         total, weighted = (
-            values.masked_fill(~pair, -torch.inf).logsumexp(dim=2) for values in (log_weight, log_weight + log_p)
+            values.masked_fill(~some.pair, -torch.inf).logsumexp(dim=2) for values in (log_weight, log_weight + log_p)
         )
-        return total - weighted
+        held = some.pair.any(dim=2)
+        prior = log_prior.exp().where(some.pair, 0.0).sum(dim=(1, 2))
+        return (total - weighted).where(held, 0.0).sum(), prior, held.sum(dim=1).to(prior.dtype)
 
-    def _negative(
-        self, prediction: Prediction, objects: Objects, pair: Bool[Tensor, "B M P"]
-    ) -> Float[Tensor, "B P C"]:
-        """`q ** gamma · -log(1 - q)` of every point and class."""
-        iou = paired_iou(*pair_boxes(prediction, objects)).detach()
+    @staticmethod
+    def _belonging(prediction: Prediction, some: WeighedObjects) -> Float[Tensor, "B M P"]:
+        """`m` of every pair, 0 for other points."""
+        iou = paired_iou(*pair_boxes(prediction, some.objects))
         closeness = 1 / (1 - iou).clamp(min=LEAST_REST)
-        m = stretched(closeness, pair, torch.ones_like(closeness))
-        m = highest_by_class(m, objects.labels, prediction.logits.shape[2])
+        return stretched(closeness, some.pair, torch.ones_like(closeness))
+
+    def _negative(self, prediction: Prediction, m: Float[Tensor, "B P C"]) -> Float[Tensor, "B P C"]:
+        """`q ** gamma · -log(1 - q)` of every point and class."""
         score = joint_score(prediction)
         # 1 - p · (1 - m) = (1 - p) + p · m
         log_rest = torch.logaddexp(score.log_rest, score.log + m.log())

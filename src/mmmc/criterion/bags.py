@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mmmc.assign.bags import log_matching, miss
+from mmmc.assign.claims import some_at_a_time
 from mmmc.assign.free_anchor import FreeAnchor
 from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
 from mmmc.boxes import paired_giou, paired_iou
+from mmmc.criterion.pair_sums import raised_by_class
 from mmmc.criterion.protocol import Criterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses, Term
@@ -89,18 +91,23 @@ class BagCriterion(Criterion):
         with torch.autocast(points.xy.device.type, enabled=False):
             dtype = torch.promote_types(prediction.boxes.dtype, torch.float32)
             logits, boxes = prediction.logits.to(dtype), prediction.boxes.to(dtype)
-            objects = gather_objects(points, targets, dtype)
             used = torch.stack([points.within(target.size) for target in targets]) & (assignment.gt != IGNORED)
-            belonging = self.belonging(boxes, objects, used, logits.shape[2])
+            belonging = torch.zeros_like(logits)
+            for _, some in some_at_a_time(targets):
+                objects = gather_objects(points, some, dtype)
+                belonging = raised_by_class(belonging, self.belonging(boxes, objects, used), objects.labels)
             background = self.background_losses(logits, belonging).sum(dim=2).masked_fill(assignment.gt == IGNORED, 0)
+            bags = [
+                self.bag_losses(logits, boxes, gather_objects(points, some, dtype), assignment.pairs[:, which])
+                for which, some in some_at_a_time(targets)
+            ]
             # The branch has nothing to learn, but distributed training wants a gradient for every parameter.
             unused = 0 * prediction.quality.to(dtype).sum()
-            number = torch.full((), float(sum(objects.counts)), dtype=dtype, device=logits.device)
+            count = float(sum(len(target.labels) for target in targets))
+            number = torch.full((), count, dtype=dtype, device=logits.device)
             return Losses(
                 {
-                    "bag": Term(
-                        self.alpha * self.bag_losses(logits, boxes, objects, assignment.pairs).sum() + unused, number
-                    ),
+                    "bag": Term(self.alpha * torch.cat(bags, dim=1).sum() + unused, number),
                     "background": Term((1 - self.alpha) * background.sum(), number * self.bag, floor=float(self.bag)),
                 }
             )
@@ -134,23 +141,19 @@ class BagCriterion(Criterion):
 
     @torch.no_grad()
     def belonging(
-        self, boxes: Float[Tensor, "B P 4"], objects: Objects, used: Bool[Tensor, "B P"], classes: int
-    ) -> Float[Tensor, "B P C"]:
-        """m: how surely each point belongs to an object of each class (Zhang et al. 2019, section 3.2).
+        self, boxes: Float[Tensor, "B P 4"], objects: Objects, used: Bool[Tensor, "B P"]
+    ) -> Float[Tensor, "B M P"]:
+        """How surely each point belongs to each object; m is the highest of a class (Zhang et al. 2019, section 3.2).
 
         Args:
             boxes: predicted.
             objects: of the batch.
             used: points that count: not in the padding, and not ignored. Others belong to nothing.
-            classes: C.
         """
         predicted = boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
         iou = paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted)).masked_fill(~used[:, None], 0)
         span = (iou.amax(dim=2, keepdim=True) - self.threshold).clamp(min=SMALLEST_SPAN)
-        share = ((iou - self.threshold) / span).clamp(min=0, max=1)
-        # By scattering to the classes: no tensor of points, objects and classes.
-        index = objects.labels[:, None].expand(-1, boxes.shape[1], -1)
-        return boxes.new_zeros(*boxes.shape[:2], classes).scatter_reduce(2, index, share.mT, "amax")
+        return ((iou - self.threshold) / span).clamp(min=0, max=1)
 
     def background_losses(
         self, logits: Float[Tensor, "B P C"], belonging: Float[Tensor, "B P C"]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mmmc.assign import Assigner
 from mmmc.assign.confidence import pair_boxes, pair_confidence
 from mmmc.assign.dw import DW
-from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.boxes import paired_iou
-from mmmc.criterion.joint import highest_by_class, joint_score, stretched, weights_in_losses, with_gradient
+from mmmc.criterion.joint import joint_score, require_same, with_gradient
+from mmmc.criterion.pair_sums import WeighedObjects, WeighedPairs, stretched
 from mmmc.criterion.protocol import Criterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses, Term
@@ -69,12 +69,7 @@ class DWCriterion(Criterion):
 
     def require(self, assigner: Assigner, part: Part | None) -> None:
         """See `Criterion`."""
-        if not isinstance(assigner, DW):
-            raise InputError(f"criterion DWCriterion: assigner is {type(assigner).__name__}; allowed: DW.")
-        if assigner.box_power != self.box_power:
-            raise InputError(
-                f"criterion DWCriterion: box_power is {self.box_power}; allowed: the assigner's, {assigner.box_power}."
-            )
+        require_same(self, assigner, DW, "box_power")
 
     def __call__(
         self, points: Points, prediction: Prediction, targets: Sequence[Target], assignment: Assignment
@@ -86,14 +81,9 @@ class DWCriterion(Criterion):
         """
         with torch.autocast(points.xy.device.type, enabled=False):
             prediction = with_gradient(prediction)
-            objects = gather_objects(points, targets, prediction.boxes.dtype)
-            weight = weights_in_losses(assignment, prediction.boxes.dtype)
-            pair = weight > 0
-            confidence = pair_confidence(prediction, objects, self.box_power)
-            number = pair.any(dim=2).sum().to(weight.dtype)
-            # Of a pair that is none, 0 times an infinite loss would be no number.
-            cls, box = (-(weight * log.where(pair, 0.0)).sum() for log in (confidence.cls, confidence.box))
-            remission = self.remission(prediction, objects, pair)
+            pairs = WeighedPairs.of(points, targets, assignment, prediction.boxes.dtype)
+            cls, box, number = pairs.sums(lambda some: self._positive(prediction, some))
+            remission = pairs.highest(lambda some: self._remission(prediction, some), prediction.logits.shape[2])
             taking_part = (assignment.gt != IGNORED)[..., None]
             score = joint_score(prediction)
             negative = (1 - remission) * (self.gamma * score.log).exp() * -score.log_rest * taking_part
@@ -105,12 +95,17 @@ class DWCriterion(Criterion):
                 }
             )
 
-    @torch.no_grad()
-    def remission(
-        self, prediction: Prediction, objects: Objects, pair: Bool[Tensor, "B M P"]
-    ) -> Float[Tensor, "B P C"]:
-        """How far each point is excused from being a negative of each class: `1 - w`."""
-        iou = paired_iou(*pair_boxes(prediction, objects))
+    def _positive(
+        self, prediction: Prediction, some: WeighedObjects
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+        """Weighed losses of class and box, summed over pairs, and the number of objects that have a pair."""
+        confidence = pair_confidence(prediction, some.objects, self.box_power)
+        # Of a pair that is none, 0 times an infinite loss would be no number.
+        cls, box = (-(some.weights * log.where(some.pair, 0.0)).sum() for log in (confidence.cls, confidence.box))
+        return cls, box, some.pair.any(dim=2).sum().to(cls.dtype)
+
+    def _remission(self, prediction: Prediction, some: WeighedObjects) -> Float[Tensor, "B M P"]:
+        """How far each point is excused from being a negative of the object's class: `1 - w`."""
+        iou = paired_iou(*pair_boxes(prediction, some.objects))
         weight = ((1 - iou**self.power) / (1 - self.least_iou**self.power)).clamp(min=0, max=1)
-        excused = (1 - stretched(weight, pair, weight)).where(pair, 0.0)
-        return highest_by_class(excused, objects.labels, prediction.logits.shape[2])
+        return (1 - stretched(weight, some.pair, weight)).where(some.pair, 0.0)

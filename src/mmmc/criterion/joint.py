@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mmmc.structures import IGNORED, Assignment, Prediction
+from mmmc.assign.protocol import Assigner
+from mmmc.criterion.protocol import Criterion
+from mmmc.errors import InputError
+from mmmc.structures import Prediction
 
 
 class JointScore(NamedTuple):
@@ -39,39 +42,12 @@ def joint_score(prediction: Prediction) -> JointScore:
     return JointScore(log_class + logsigmoid(quality), log_rest)
 
 
-def weights_in_losses(assignment: Assignment, dtype: torch.dtype) -> Float[Tensor, "B M P"]:
-    """Weights of the assignment's pairs in this type, 0 at points that take no part.
-
-    Raises:
-        TypeError: the assignment is of a rule that does not weigh pairs.
-    """
-    if assignment.pairs is None:
-        raise TypeError("This criterion needs an assignment with pairs; this one has an object for each point.")
-    return assignment.pairs.to(dtype).masked_fill((assignment.gt == IGNORED)[:, None], 0)
-
-
-def stretched(
-    values: Float[Tensor, "B M P"], pair: Bool[Tensor, "B M P"], alone: Float[Tensor, "B M P"]
-) -> Float[Tensor, "B M P"]:
-    """Values of pairs moved and scaled so that each object's least is 0 and its highest 1; 0 for other points.
-
-    Args:
-        values: finite for pairs.
-        pair: which are pairs.
-        alone: what takes the place where all of an object's values are equal.
-    """
-    least = values.masked_fill(~pair, torch.inf).amin(dim=2, keepdim=True)
-    span = values.masked_fill(~pair, -torch.inf).amax(dim=2, keepdim=True) - least
-    return ((values - least) / span).where(span > 0, alone).where(pair, 0.0)
-
-
-def highest_by_class(
-    values: Float[Tensor, "B M P"], labels: Int[Tensor, "B M"], classes: int
-) -> Float[Tensor, "B P C"]:
-    """For each point and class the highest value among the objects of that class, at least 0.
-
-    Objects are scattered into their classes, so that nothing of the size `P·M·C` exists; their order plays no role.
-    """
-    index = labels[:, None].expand(-1, values.shape[2], -1)
-    empty = values.new_zeros(values.shape[0], values.shape[2], classes)
-    return empty.scatter_reduce(2, index, values.mT, "amax")
+def require_same(criterion: Criterion, assigner: Assigner, kind: type[Assigner], *options: str) -> None:
+    """Raise `InputError` unless the assigner is of this kind and has the same values of these options."""
+    name = type(criterion).__name__
+    if not isinstance(assigner, kind):
+        raise InputError(f"criterion {name}: assigner is {type(assigner).__name__}; allowed: {kind.__name__}.")
+    for option in options:
+        own, other = getattr(criterion, option), getattr(assigner, option)
+        if own != other:
+            raise InputError(f"criterion {name}: {option} is {own}; allowed: the assigner's, {other}.")
