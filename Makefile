@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu pictures lint format clean
+.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu tables pictures lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
+	@echo "make tables     the tables of docs/results.md, from the records"
 	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
 	@echo "make clean      remove .venv and demo/"
 
@@ -86,6 +87,9 @@ bench-gpu: $(VENV)/.dev
 study-gpu: $(VENV)/.dev
 	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \
 	  --jobs 5 --threads 2 --time 9m
+
+tables: $(VENV)/.demo
+	$(BIN)/python tests/result_tables.py
 
 # One scene for all: a picture that RUN was not trained on.
 SCENE := BloodImage_00065

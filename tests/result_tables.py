@@ -1,6 +1,6 @@
 """The tables of docs/results.md, each below the command that prints it.
 
-    python tests/result_tables.py    puts into the page what the commands print now
+python tests/result_tables.py    puts into the page what the commands print now
 """
 
 from __future__ import annotations
