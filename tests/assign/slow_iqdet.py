@@ -96,10 +96,11 @@ def pairs(
     return found
 
 
-def owners(weights: Sequence[Sequence[float]], points: int) -> list[int]:
+def owners(weights: Sequence[Sequence[float]], areas: Sequence[float], points: int) -> list[int]:
+    """The object of each point's heaviest pair, of equal ones the smallest object."""
     found = []
     for p in range(points):
-        best = max(range(len(weights)), key=lambda m, p=p: (weights[m][p], -m), default=None)
+        best = max(range(len(weights)), key=lambda m, p=p: (weights[m][p], -areas[m], -m), default=None)
         found.append(best if best is not None and weights[best][p] > 0 else NEGATIVE)
     return found
 

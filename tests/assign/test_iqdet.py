@@ -15,6 +15,7 @@ from torch.nn.functional import grid_sample
 
 from mmmc.assign import IQDet, ignore_crowds
 from mmmc.assign.bilinear import corners
+from mmmc.boxes import area
 from mmmc.criterion import IQDetCriterion
 from mmmc.errors import InputError
 from mmmc.parts import QualityDistribution
@@ -133,7 +134,7 @@ def compare(rule: IQDet, scene: Scene, given: bool) -> None:
         torch.testing.assert_close(found.pairs[index, :number], expected, rtol=1e-9, atol=1e-12)
         # Mirrored positions of two objects may weigh alike but for rounding.
         weights = found.pairs[index, :number].tolist()
-        assert found.gt[index].tolist() == slow_iqdet.owners(weights, len(scene.points))
+        assert found.gt[index].tolist() == slow_iqdet.owners(weights, area(target.boxes).tolist(), len(scene.points))
         assert found.weight[index].tolist() == pytest.approx(
             [max(column) or 1.0 for column in expected.T.tolist()], rel=1e-9
         )
