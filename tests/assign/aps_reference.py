@@ -83,12 +83,16 @@ def assign(
         costs: list[dict[int, float]] = []
         shortlists: list[list[int]] = []
         wants: list[list[int]] = []
+        empty: list[ObjectState] = []
         for box, label in zip(boxes, target.labels.tolist(), strict=True):
-            inside = [
+            in_box = [
                 p
                 for p, (x, y) in enumerate(xy)
                 if box[0] < x < box[2] and box[1] < y < box[3] and x < width and y < height
             ]
+            longer = max(box[2] - box[0], box[3] - box[1])
+            inside = [p for p in in_box if level[p] == 0 or longer >= rule.least_cells * stride[p]]
+            empty.append(ObjectState.NO_CANDIDATE if in_box else ObjectState.NO_POINT)
             cls = {p: focal(logits[p], label) for p in inside}
             reg = {p: giou_loss(predicted[p], box, float(stride[p]), rule.iou_smooth) for p in inside}
             cost = {p: cls[p] + reg[p] for p in inside}
@@ -120,7 +124,7 @@ def assign(
         states = [ObjectState.CHOSEN if m in gt.values() else ObjectState.NONE_LEFT for m in range(len(boxes))]
         for m in sorted(range(len(boxes)), key=lambda m: min(costs[m].values(), default=math.inf)):
             if not costs[m]:
-                states[m] = ObjectState.NO_POINT
+                states[m] = empty[m]
             elif states[m] == ObjectState.NONE_LEFT:
                 owned = list(gt.values())
                 free = [p for p in shortlists[m] if p not in gt] or [p for p in costs[m] if p not in gt]

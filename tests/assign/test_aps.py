@@ -453,6 +453,26 @@ def test_tiny_objects_get_the_nearest_point_of_the_finest_level_if_asked_for() -
     assert nearest.state[0].tolist() == [ObjectState.FALLBACK]
 
 
+def test_levels_of_cells_much_larger_than_the_object_are_left_out_if_asked_for() -> None:
+    """The box of 5 px round (8, 8) holds that point of stride 16 and none of the points 4, 12 … of stride 8."""
+    scene_points = make_points([(8, 8), (4, 4)], (8, 16))
+    prediction = make_scene(0, strides=(8, 16), size=(64, 64), images=1).prediction
+    target = make_target([[5.5, 6.0, 10.5, 10.0]], (64, 64))
+    found = APS()(scene_points, prediction, [target])
+    assert found.positive[0].nonzero().flatten().tolist() == [64]
+    # 5 px are 0.3125 cells of 16.
+    assert APS(least_cells=0.3125)(scene_points, prediction, [target]).positive[0, 64]
+    left_out = APS(least_cells=0.313)(scene_points, prediction, [target])
+    assert not left_out.positive.any()
+    assert left_out.state[0].tolist() == [ObjectState.NO_CANDIDATE]
+    nearest = APS(least_cells=1, tiny="nearest")(scene_points, prediction, [target])
+    assert nearest.positive[0].nonzero().flatten().tolist() == [0]
+    assert nearest.state[0].tolist() == [ObjectState.FALLBACK]
+    # On the finest level an object may be as small as it likes.
+    small = make_target([[11.0, 11.0, 13.0, 13.0]], (64, 64))
+    assert APS(least_cells=9)(scene_points, prediction, [small]).positive[0].nonzero().flatten().tolist() == [9]
+
+
 def test_class_targets_relative_to_the_best() -> None:
     """Scores .78456 and .45475 as worked above, both positive with rule topk: targets 1 and .57963."""
     found = steps(APS(rule="topk", target="score"), row_points(32), [0.2, 1.2], [0.2, 0.2], BOX).assignment
@@ -533,7 +553,10 @@ def test_a_loss_that_is_not_finite_takes_no_part_and_is_named() -> None:
 # --- the slow reference
 
 FSAF = APS(level_stat="shrunk", num_levels=1)
-REFERENCE = pytest.mark.parametrize("rule", [APS(), AUTHORS, FSAF], ids=["defaults", "authors", "fsaf"])
+SEEN = APS(least_cells=2.0)
+REFERENCE = pytest.mark.parametrize(
+    "rule", [APS(), AUTHORS, FSAF, SEEN], ids=["defaults", "authors", "fsaf", "least_cells"]
+)
 
 
 def compare(rule: APS, count: int) -> None:
@@ -583,6 +606,7 @@ COMBINATIONS = [
     APS(num_levels=1),
     APS(num_levels=9),
     APS(tiny="nearest"),
+    APS(least_cells=2.0),
     APS(target="score"),
     APS(target="score", score="code"),
     APS(center_radius=1.5),

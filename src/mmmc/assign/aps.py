@@ -76,7 +76,9 @@ class APS(Assigner):
         center_radius: candidates lie within this many strides of the box's centre; `null`: anywhere in the box.
         conflict: who gets a point that several objects chose: the one of least `Lc + Lr`, the smallest
             (`area_first`), or the one that the predicted box overlaps most (`max_iou`).
-        tiny: an object whose box holds no point gets none, or the point of the finest level `nearest` to its centre.
+        tiny: an object without a point in its box gets none, or the point of the finest level `nearest` to its centre.
+        least_cells: a level above the finest is left out for objects whose longer side is less than this many of its
+            strides. Not the paper's: an object of 5 px may hold a point of stride 32 and none of stride 8.
         target: class target of a positive: 1 (`hard`), or its score relative to the best of its object (`score`).
         range_strides: of FCOS's ranges, for `scale: false`.
         sampling_radius: of FCOS's centre sampling, for `spatial: false`.
@@ -104,6 +106,7 @@ class APS(Assigner):
     center_radius: float | None = None
     conflict: Literal["min_cost", "area_first", "max_iou"] = "min_cost"
     tiny: Literal["none", "nearest"] = "none"
+    least_cells: float = 0.0
     target: Literal["hard", "score"] = "hard"
     range_strides: float = 8.0
     sampling_radius: float = 1.5
@@ -113,7 +116,8 @@ class APS(Assigner):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("level_share", "shrink"):
             self._require(name, 0 < getattr(self, name) <= 1, "above 0 to 1")
-        self._require("iou_smooth", 0 <= self.iou_smooth < torch.inf, "a finite number of at least 0")
+        for name in ("iou_smooth", "least_cells"):
+            self._require(name, 0 <= getattr(self, name) < torch.inf, "a finite number of at least 0")
         for name in ("lambda_reg", "square_strides", "range_strides", "sampling_radius"):
             self._require(name, 0 < getattr(self, name) < torch.inf, "a finite number above 0")
         self._require("center_radius", self.center_radius is None or self.center_radius > 0, "above 0, or null")
@@ -171,17 +175,22 @@ class APS(Assigner):
         return Looked(cost, Candidates.joined(candidates), torch.cat(stats, dim=1), join_wrong(wrong))
 
     def admitted(self, points: Points, objects: Objects, targets: Sequence[Target]) -> Bool[Tensor, "B M P"]:
-        """Points in the box and, with `tiny: nearest`, one for each object whose box holds none."""
+        """Points in the box on levels that may see it and, with `tiny: nearest`, one for each object without any."""
+        own = objects.in_box
+        if self.least_cells:
+            longer = (objects.boxes[..., 2:] - objects.boxes[..., :2]).amax(dim=2)
+            cells = self.least_cells * points.stride.to(longer.dtype)
+            own = own & ((points.level == 0) | (longer[..., None] >= cells))
         if self.tiny == "none" or not objects.boxes.shape[1]:
-            return objects.in_box
+            return own
         centers = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
         within = torch.stack([points.within(target.size) for target in targets]) & (points.level == 0)
         away = (points.xy.to(centers.dtype) - centers[:, :, None]).square().sum(dim=3)
         nearest = away.masked_fill(~within[:, None], torch.inf).argmin(dim=2, keepdim=True)
         numbers = torch.arange(centers.shape[1], device=centers.device)
         counts = torch.stack([numbers < count for count in objects.counts])
-        alone = ~objects.in_box.any(dim=2, keepdim=True) & counts[..., None]
-        return objects.in_box | torch.zeros_like(objects.in_box).scatter(2, nearest, alone)
+        alone = ~own.any(dim=2, keepdim=True) & counts[..., None]
+        return own | torch.zeros_like(own).scatter(2, nearest, alone)
 
     def permitted(self, points: Points, objects: Objects) -> Bool[Tensor, "B M P"]:
         """Pairs whose point may be a candidate where it lies; all of them unless hand-set rules are switched on."""
@@ -294,8 +303,8 @@ class APS(Assigner):
         """Step 5: conflicts, then objects without a point."""
         gt = owners(self._claim(prediction, objects, looked), wanted)
         gt, helped = provide(gt, looked.cost, shortlist.spread(shortlist.valid, wanted.shape[2]))
-        # An object in whose box no point lies was helped too, by the nearest.
-        helped |= ~objects.in_box.any(dim=2)
+        # An object without a point of its own in its box was helped too, by the nearest.
+        helped |= ~(looked.eligible & objects.in_box).any(dim=2)
         return Owners(gt, object_states(gt, helped, objects.in_box, looked.eligible))
 
     def _assignment(
