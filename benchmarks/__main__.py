@@ -20,9 +20,10 @@ VERBS = {
     "all": "Every benchmark but `gpu`, each in a fresh process, into a folder of JSON files.",
     "compare": "Two JSON files of one benchmark side by side; status 1 if the second is slower or bigger.",
     "report": "The goals and what the JSON files say of them, as it stands in docs/performance.md.",
+    "operators": "Where a training step spends its time, operator by operator, as it stands in docs/performance.md.",
     "scaling": "What a training on COCO costs on paper, on 1, 8 and 64 GPUs, as it stands in docs/scaling.md.",
 }
-"""What is done besides measuring; each is a function of a module that is imported only when it is called."""
+"""What is done besides; but for `all` each is the `main` of a module that is imported only when it is called."""
 
 STATUS_INPUT = 2
 
@@ -39,12 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return measure(name, rest)
         if name == "all":
             return measure_all(rest)
-        if name == "compare":
-            return import_module("benchmarks.comparing").main(rest)
-        if name == "report":
-            return import_module("benchmarks.report").main(rest)
-        if name == "scaling":
-            return import_module("benchmarks.scaling").main(rest)
+        if name in VERBS:
+            return import_module(f"benchmarks.{name}").main(rest)
         raise InputError(f"There is no benchmark {name!r}.{did_you_mean(name, [*benchmarks(), *VERBS])}")
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)

@@ -159,6 +159,18 @@ def test_that_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
     assert (tmp_path / "gpu.png").stat().st_size > 20_000
 
 
+def test_operators_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows by time, the largest first, and with the others they are the step."""
+    assert main(["operators", "--tiny", "--method", "FCOS"]) == 0
+    said = capsys.readouterr().out
+    rows = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in said.splitlines() if "|" in line][2:]
+    times = [int(row[2]) for row in rows]
+    assert times[:-2] == sorted(times[:-2], reverse=True)
+    assert sum(times[:-1]) == pytest.approx(times[-1], abs=len(times))
+    assert any("convolution" in row[0] for row in rows)
+    assert "FCOS, `small`" in said
+
+
 def test_the_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     said = capsys.readouterr().out
