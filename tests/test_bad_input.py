@@ -120,7 +120,7 @@ CASES = {
     "annotation id twice": Case("train {data}", "wrong id … no other annotation has", twice("annotations")),
     "category id twice": Case("train {data}", "wrong id … no other category has", twice("categories")),
     "train and val disagree": Case(
-        "train {data}", VAL + ": categories disagree with {at}/" + TRAIN + " … id 1: 'cat' in val",
+        "train {data}", VAL + ": categories disagree with {at}/" + TRAIN + " … not in train: 'cat'",
         first("categories", "val", name="cat"),
     ),
     # Boxes
@@ -238,7 +238,7 @@ CASES = {
     "diagnose: both": Case("diagnose {run} --detections {at}/r.json", "both are given; allowed: one of them"),
     "diagnose: no annotations": Case("diagnose --detections {at}/r.json", "--detections needs --annotations"),
     "diagnose: two sets": Case("diagnose {run} --data {data} --annotations {at}/x", "--data and --annotations both"),
-    "diagnose: no set to score": Case("diagnose {run} --data {data}", "has no annotations/instances_val", gone(VAL)),
+    "diagnose: no set to score": Case("diagnose {run} --data {data}", "has no pictures to score: it is COCO", gone(VAL)),
     "diagnose: boxes of a run": Case("diagnose {run} --before-nms {at}/r.json", "--before-nms is for --detections"),
     "diagnose: pictures of files": Case(FILES + " --images {data}", "--images is for a run", results()),
     "diagnose: file missing": Case(FILES, "{at}/r.json: there is no such file"),

@@ -9,7 +9,8 @@ from pathlib import Path
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
+from mmmc.cli.arguments import count_or_auto, parse, say, seconds, verb_parser
+from mmmc.data.formats import look
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
@@ -30,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
         "mmmc train DATA [--recipe NAME] [--out RUN] [--time 20m] [--SECTION.OPTION VALUE …]\n"
         "       mmmc train --resume RUN",
     )
-    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder with annotations/ and pictures (data.path)")
+    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder of a set: COCO, YOLO, VOC (data.path)")
     parser.add_argument("--recipe", type=str, default="small", help=f"a .yaml file, or: {', '.join(recipe_names())}")
     parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/RECIPE-DATA-SEED)")
     parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")
@@ -62,6 +63,8 @@ def run(arguments: Sequence[str]) -> None:
             if recipe.data.path is not None:
                 raise InputError(f"The data is named twice: {config.folder} and data.path {recipe.data.path}.")
             recipe = replace(recipe, data=replace(recipe.data, path=config.folder))
+        if recipe.data.path is not None and not first.quiet and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            say(f"{recipe.data.path} is {look(recipe.data.path, recipe.data.format).seen}.")
         data = Path(recipe.data.path or recipe.data.train_annotations or "data").stem
         out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
         budget = seconds(config.time) if config.time else None

@@ -323,6 +323,8 @@ class _Run:
         if not self.fabric.is_global_zero:
             return
         self.folder.describe(self.recipe)
+        for note in dict.fromkeys(train_set.notes + val_set.notes):
+            self.journal.say(f"{note}.")
         repairs = train_set.repairs + val_set.repairs
         if repairs:
             write_repairs(self.folder.repairs, repairs)
