@@ -114,7 +114,7 @@ def _groups(pictures: CocoSet, group_by: str | None) -> list[list[int]]:
             groups.setdefault((match.group(1) if pattern.groups else match.group()) or "", []).append(index)
     if unmatched:
         raise InputError(
-            f"--group-by {group_by!r} does not match {len(unmatched)} of {len(pictures)} names, such as {unmatched[0]!r}."
-            " Allowed: an expression that matches all."
+            f"--group-by {group_by!r} does not match {len(unmatched)} of {len(pictures)} names, as {unmatched[0]!r}. "
+            "Allowed: an expression that matches all."
         )
     return list(groups.values())

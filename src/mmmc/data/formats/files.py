@@ -84,7 +84,7 @@ def write_text(file: Path, text: str) -> None:
 
 
 def cleaned(pictures: CocoSet) -> CocoSet:
-    """The set with the boxes that training may use alone, those that reached out cut to their pictures in the file too."""
+    """The set with no boxes but those that training may use; what reached out is cut to its picture in `xywh` too."""
     used = np.flatnonzero(pictures.used)
     xywh = pictures.xywh.copy()
     cut = pictures.faults != Fault.NONE

@@ -91,6 +91,7 @@ class RawBox:
         shares: YOLO: its numbers lie in 0..1. Else true.
         crowd: a region of objects that are not told apart.
         id: COCO's.
+        polygon: YOLO: the row is a polygon.
     """
 
     picture: int
@@ -102,6 +103,7 @@ class RawBox:
     shares: bool = True
     crowd: bool = False
     id: int | None = None
+    polygon: bool = False
 
 
 @dataclass(frozen=True)

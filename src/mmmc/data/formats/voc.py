@@ -2,7 +2,7 @@
 
 **Pixels.** VOC counts pixels from 1 and names the first and the last one of an object: `xmin = 1, xmax = 10` are ten
 pixels, the continuous box 0 to 10. So `x1 = xmin - 1`, `y1 = ymin - 1`, `x2 = xmax`, `y2 = ymax`. Files of tools that
-count from 0 are read by the same rule: their boxes begin a pixel too early, and `mmmc data check` says where that shows.
+count from 0 are read by the same rule; then boxes begin a pixel too early, and `mmmc data check` says where that shows.
 
 **Classes** are the names of the objects, in alphabetical order. `difficult` objects are objects like the others.
 """

@@ -75,7 +75,7 @@ def parse(source: Source) -> Raw:
                     flaws.append(row)
                 else:
                     boxes.append(row)
-                    kinds.append(len(line.split()) > 5)
+                    kinds.append(row.polygon)
         polygons += sum(kinds)
         mixed += len(set(kinds)) > 1
     notes: tuple[str, ...] = (f"{polygons} polygon rows became their bounding boxes",) if polygons else ()
@@ -172,11 +172,12 @@ def _row(line: str, picture: int, size: tuple[int, int] | None, file: Path, plac
         label = float(words[0])
     except ValueError:
         return Flaw("row-number", file, place, f"{shown} is not made of numbers", f"{_ROW}, all of them numbers")
-    if not label.is_integer() or not 0 <= label < classes:
+    # Without names there is no limit, and they are missed already.
+    if not label.is_integer() or label < 0 or 0 < classes <= label:
         allowed = f"a class index of {NAMES}: 0 to {classes - 1}"
         return Flaw("class-index", file, place, f"{shown}: class {words[0]}", allowed)
     shares = all(-ROUNDING <= number <= 1 + ROUNDING for number in numbers)
-    return RawBox(picture, int(label), _xywh(numbers, size), file, place, shown, shares)
+    return RawBox(picture, int(label), _xywh(numbers, size), file, place, shown, shares, polygon=polygon)
 
 
 def _xywh(numbers: list[float], size: tuple[int, int] | None) -> tuple[float, float, float, float]:
