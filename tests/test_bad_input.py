@@ -238,7 +238,7 @@ CASES = {
     "diagnose: both": Case("diagnose {run} --detections {at}/r.json", "both are given; allowed: one of them"),
     "diagnose: no annotations": Case("diagnose --detections {at}/r.json", "--detections needs --annotations"),
     "diagnose: two sets": Case("diagnose {run} --data {data} --annotations {at}/x", "--data and --annotations both"),
-    "diagnose: no set to score": Case("diagnose {run} --data {data}", "has no pictures to score: it is COCO", gone(VAL)),
+    "diagnose: no set to score": Case("diagnose {run} --data {data}", "{data} has no pictures to score: it", gone(VAL)),
     "diagnose: boxes of a run": Case("diagnose {run} --before-nms {at}/r.json", "--before-nms is for --detections"),
     "diagnose: pictures of files": Case(FILES + " --images {data}", "--images is for a run", results()),
     "diagnose: file missing": Case(FILES, "{at}/r.json: there is no such file"),

@@ -98,7 +98,8 @@ def _page(found: Check) -> str:
         rows = "\n".join(f"<li>{escape(_where(finding))}</li>" for finding in findings)
         sections.append(
             f'<section class="{kind.level}"><h2>{kind.level}: {escape(kind.title)}, {len(findings)} × '
-            f"<code>{code}</code></h2>\n<p><b>Effect.</b> {escape(kind.effect)} <b>To do.</b> {escape(kind.remedy)}</p>\n"
+            f"<code>{code}</code></h2>\n<p><b>Effect.</b> {escape(kind.effect)} "
+            f"<b>To do.</b> {escape(kind.remedy)}</p>\n"
             f"{pictures}<details{' open' * (len(findings) <= _SHOWN)}><summary>places</summary>"
             f"<ul>{rows}</ul></details></section>"
         )
@@ -115,8 +116,8 @@ def _figure(finding: Finding) -> str:
     if finding.picture is None:
         return ""
     try:
-        with Image.open(finding.picture) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+        with Image.open(finding.picture) as picture:
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
     except Exception:  # damage makes Pillow raise almost anything; the fault is named in words
         return ""
     scale = min(_SIDE / max(upright.size), 1.0)
@@ -131,4 +132,5 @@ def _figure(finding: Finding) -> str:
     small.save(buffer, format="JPEG", quality=80)
     source = base64.b64encode(buffer.getvalue()).decode("ascii")
     caption = escape(f"{finding.picture.name}: {finding.value}"[:160])
-    return f'<figure><img alt="{caption}" src="data:image/jpeg;base64,{source}"><figcaption>{caption}</figcaption></figure>\n'
+    image = f'<img alt="{caption}" src="data:image/jpeg;base64,{source}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n"
