@@ -7,8 +7,8 @@ from typing import Literal
 
 NEAR = 4
 """Two pictures whose difference hashes differ in at most so many of 64 bits may be the same."""
-ALIKE = 6.0
-"""… and are, if their 32 × 32 grey copies differ by at most so many of 255 levels on average."""
+ALIKE = 0.95
+"""… and are, if their 32 × 32 grey copies correlate at least so well. Almost empty pictures have like hashes."""
 CROWDED = 100
 """COCO's measure looks at no more detections of a picture."""
 EXTREME = 10.0
@@ -92,8 +92,7 @@ KINDS = {
     ),
     "leak-file": _warning("same file in two parts", _LEAK, "Take it out of one part."),
     "leak-similar": _warning(
-        f"nearly the same picture in two parts (difference hash within {NEAR} of 64 bits, grey copies within {ALIKE:g}"
-        " of 255 levels)",
+        f"like picture in two parts (difference hash within {NEAR} of 64 bits, correlation at least {ALIKE:g})",
         _LEAK,
         "Look at both; split by groups of like pictures: mmmc data split --group-by.",
     ),
