@@ -41,6 +41,11 @@ OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "acc
         "per-level",
         "detections",
         "before-nms",
+        "to",
+        "val",
+        "seed",
+        "group-by",
+        "format",
     ),
 }
 

@@ -99,7 +99,7 @@ def test_a_name_that_leads_out_is_refused(tiny_set: Path, tmp_path: Path) -> Non
     file = data / "annotations/instances_train.json"
     content = json.loads(file.read_text())
     Image.new("RGB", (64, 64)).save(data / "x.png")
-    content["images"][0]["file_name"] = "../x.png"
+    content["images"][0]["file_name"] = "../x.png"  # beside others, so that no folder is shared
     file.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"picture '\.\./x\.png' lies outside its folder"):
         convert(data, tmp_path / "out", to="coco")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from mmmc.data.coco import CocoSet, check_agreement
-from mmmc.data.formats import FormatName, Source, look, source_of
+from mmmc.data.formats import look, source_of
 from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError
 from mmmc.predictor import WEIGHTS, Predictor
@@ -86,28 +86,20 @@ def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool =
     if config.data is not None:
         if config.annotations is not None:
             raise InputError("--data and --annotations both name a set; allowed: one of them.")
-        source = scored(config.data, config.format)
-    elif config.annotations is not None:
-        source = source_of(
-            config.annotations, config.images or str(Path(config.annotations).parent), "val", config.format
-        )
-    else:
+        found = look(config.data, config.format)
+        source = found.part("val")
+        if source is None:
+            raise InputError(
+                f"{config.data} has no pictures to score: it is {found.seen}. Name a file by --annotations."
+            )
+        known = _known(predictor, read_part(data, source, require_objects=require_objects))
+        say(f"{config.data} is {found.seen}.")
+        return known
+    if config.annotations is None:
         return _known(predictor, open_sets(data)[1])
+    images = config.images or str(Path(config.annotations).parent)
+    source = source_of(config.annotations, images, "val", config.format)
     return _known(predictor, read_part(data, source, require_objects=require_objects))
-
-
-def scored(path: str, format: FormatName | None) -> Source:
-    """The part of a set whose pictures are to be scored; says what was seen.
-
-    Raises:
-        InputError: the set has none.
-    """
-    found = look(path, format)
-    source = found.part("val")
-    if source is None:
-        raise InputError(f"{path} has no pictures to score: it is {found.seen}. Name a file by --annotations.")
-    say(f"{path} is {found.seen}.")
-    return source
 
 
 def say(sentence: str) -> None:

@@ -60,9 +60,9 @@ def split_set(arguments: Sequence[str]) -> None:
     _strictness(parser)
     config = parse(parser, arguments)
     found = look(config.path, config.format)
-    say(f"{config.path} is {found.seen}.")
     pictures = read(found.parts[0], bad_boxes=config.bad_boxes, unlabelled=config.unlabelled)
     train, val = split(pictures, config.val, seed=config.seed, group_by=config.group_by)
+    say(f"{config.path} is {found.seen}.")
     out = Path(config.out or f"{Path(config.path).with_suffix('')}-split")
     parts = {"train": pictures.subset(train), "val": pictures.subset(val)}
     for note in write_set(parts, out, "coco"):

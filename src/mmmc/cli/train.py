@@ -9,8 +9,7 @@ from pathlib import Path
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from mmmc.cli.arguments import count_or_auto, parse, say, seconds, verb_parser
-from mmmc.data.formats import look
+from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
@@ -63,8 +62,6 @@ def run(arguments: Sequence[str]) -> None:
             if recipe.data.path is not None:
                 raise InputError(f"The data is named twice: {config.folder} and data.path {recipe.data.path}.")
             recipe = replace(recipe, data=replace(recipe.data, path=config.folder))
-        if recipe.data.path is not None and not first.quiet and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            say(f"{recipe.data.path} is {look(recipe.data.path, recipe.data.format).seen}.")
         data = Path(recipe.data.path or recipe.data.train_annotations or "data").stem
         out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
         budget = seconds(config.time) if config.time else None

@@ -7,7 +7,7 @@ from typing import Literal
 
 NEAR = 4
 """Two pictures whose difference hashes differ in at most so many of 64 bits may be the same."""
-ALIKE = 0.95
+ALIKE = 0.98
 """… and are, if their 32 × 32 grey copies correlate at least so well. Almost empty pictures have like hashes."""
 CROWDED = 100
 """COCO's measure looks at no more detections of a picture."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,12 @@ def write_text(file: Path, text: str) -> None:
 
 
 def cleaned(pictures: CocoSet) -> CocoSet:
-    """The set with no boxes but those that training may use; what reached out is cut to its picture in `xywh` too."""
+    """The set as it is to be written.
+
+    It has no boxes but those that training may use, what reached out is cut to its picture in `xywh` too, and names of
+    pictures do without the folders that all of them share.
+    """
+    shared = Path(os.path.commonpath([Path(name).parent for name in pictures.names]))
     used = np.flatnonzero(pictures.used)
     xywh = pictures.xywh.copy()
     cut = pictures.faults != Fault.NONE
@@ -97,6 +103,8 @@ def cleaned(pictures: CocoSet) -> CocoSet:
     columns = {name: getattr(pictures, name)[used] for name in ("annotation_ids", "labels", "areas", "crowds", "boxes")}
     return replace(
         pictures,
+        images=pictures.images / shared,
+        names=tuple(Path(name).relative_to(shared).as_posix() for name in pictures.names),
         offsets=np.append(0, np.bincount(owners, minlength=len(pictures)).cumsum()),
         xywh=xywh[used],
         faults=np.zeros(len(used), dtype=np.uint8),

@@ -115,7 +115,7 @@ def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
                 )
                 if not crowd
             )
-            write_text((folder / "labels" / part / name).with_suffix(".txt"), text)
+            write_text(label_file(folder / "images" / part / name, folder), text)
     write_text(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     lost = [f"{crowds} crowd regions are left out: YOLO has no word for them"] if crowds else []
     return [*lost, "ids are counted anew, and an area is that of its box: YOLO holds neither"]
