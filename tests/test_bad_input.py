@@ -278,7 +278,7 @@ CASES = {
     "diagnose: no object": Case(FILES, VAL + ": no object to find", results(), NO_OBJECT),
     # Other formats
     "format unknown": Case("train {data} --data.format tfrecord", "data.format … 'coco', 'yolo', 'voc' … tfrecord"),
-    "format not there": Case("train {data} --data.format voc", "{data}: nothing to read as voc; looked for Annotations/"),
+    "format not there": Case("train {data} --data.format voc", "{data}: nothing to read as voc; looked for"),
     "two formats": Case(
         "train {data}", "can be read as coco: COCO JSON … yolo: YOLO … Say which by --data.format coco|yolo",
         text("data/data.yaml", "train: images\nnames: [a]"),

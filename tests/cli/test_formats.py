@@ -23,7 +23,8 @@ def test_a_yolo_set_gives_the_run_that_its_coco_form_gives(
         capsys.readouterr().err.split()
     )
     records = [json.loads((run / "record.json").read_text()) for run in (tiny_run, out)]
-    assert records[0]["scores"] == pytest.approx(records[1]["scores"], abs=1e-6)
+    assert records[0]["metrics"] == pytest.approx(records[1]["metrics"], abs=1e-6, nan_ok=True)
+    assert [record["set"] for record in records] == [tiny_set.name, "yolo"]
 
     assert main(["eval", str(tiny_run), "--data", str(data)]) == 0
     assert f"{data} is YOLO" in capsys.readouterr().err

@@ -17,8 +17,8 @@ from torch import nn
 
 from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
 from mmmc.data.coco import CocoSet
-from mmmc.data.loading import EvalLoader, TrainLoader
 from mmmc.data.formats import look
+from mmmc.data.loading import EvalLoader, TrainLoader
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores, score
 from mmmc.model import Detector
