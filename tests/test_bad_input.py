@@ -84,6 +84,20 @@ def results(*changes: dict[str, Any], name: str = "r") -> Spoil:
     return text(f"{name}.json", json.dumps([row | change for change in changes or ({},)]))
 
 
+def yolo(row: str | None = None, more: str = "") -> Spoil:
+    """Write a YOLO set of one picture in `y`, with a label file if there is a row for it."""
+
+    def spoil(at: Path) -> None:
+        (at / "y/images").mkdir(parents=True)
+        (at / "y/labels").mkdir()
+        Image.new("RGB", (64, 64)).save(at / "y/images/x.png")
+        (at / "y/data.yaml").write_text(f"train: images\n{more}names: [a]\n")
+        if row is not None:
+            (at / "y/labels/x.txt").write_text(row)
+
+    return spoil
+
+
 TRAIN, VAL = "data/annotations/instances_train.json", "data/annotations/instances_val.json"
 PICTURE = "data/images/train_00003.png"
 FILES = "diagnose --detections {at}/r.json --annotations {at}/" + VAL
@@ -120,7 +134,7 @@ CASES = {
     "annotation id twice": Case("train {data}", "wrong id … no other annotation has", twice("annotations")),
     "category id twice": Case("train {data}", "wrong id … no other category has", twice("categories")),
     "train and val disagree": Case(
-        "train {data}", VAL + ": categories disagree with {at}/" + TRAIN + " … id 1: 'cat' in val",
+        "train {data}", VAL + ": categories disagree with {at}/" + TRAIN + " … not in train: 'cat'",
         first("categories", "val", name="cat"),
     ),
     # Boxes
@@ -238,7 +252,7 @@ CASES = {
     "diagnose: both": Case("diagnose {run} --detections {at}/r.json", "both are given; allowed: one of them"),
     "diagnose: no annotations": Case("diagnose --detections {at}/r.json", "--detections needs --annotations"),
     "diagnose: two sets": Case("diagnose {run} --data {data} --annotations {at}/x", "--data and --annotations both"),
-    "diagnose: no set to score": Case("diagnose {run} --data {data}", "has no annotations/instances_val", gone(VAL)),
+    "diagnose: no set to score": Case("diagnose {run} --data {data}", "{data} has no pictures to score: it", gone(VAL)),
     "diagnose: boxes of a run": Case("diagnose {run} --before-nms {at}/r.json", "--before-nms is for --detections"),
     "diagnose: pictures of files": Case(FILES + " --images {data}", "--images is for a run", results()),
     "diagnose: file missing": Case(FILES, "{at}/r.json: there is no such file"),
@@ -262,6 +276,34 @@ CASES = {
         FILES + " --before-nms {at}/b.json", "{at}/b.json: wrong score", results(), results({"score": "x"}, name="b")
     ),
     "diagnose: no object": Case(FILES, VAL + ": no object to find", results(), NO_OBJECT),
+    # Other formats
+    "format unknown": Case("train {data} --data.format tfrecord", "data.format … 'coco', 'yolo', 'voc' … tfrecord"),
+    "format not there": Case("train {data} --data.format voc", "{data}: nothing to read as voc; looked for"),
+    "two formats": Case(
+        "train {data}", "can be read as coco: COCO JSON … yolo: YOLO … Say which by --data.format coco|yolo",
+        text("data/data.yaml", "train: images\nnames: [a]"),
+    ),
+    "yolo: no labels": Case(
+        "train {at}/y/data.yaml", "there is no {at}/y/labels/x.txt. Allowed: a label file for every picture", yolo()
+    ),
+    "yolo: columns": Case(
+        "train {at}/y", "{at}/y/labels/x.txt, line 1: `0 1 1` has 3 columns. Allowed: a row `class x y", yolo("0 1 1")
+    ),
+    "yolo: box": Case(
+        "train {at}/y", "wrong boxes … bad_boxes=drop … x.txt, line 1: `0 9 1 1 1`: outside", yolo("0 9 1 1 1")
+    ),
+    "yolo: no val": Case("train {at}/y", "{at}/y has no pictures to score", yolo("0 .5 .5 .5 .5")),
+    "eval: two sets": Case("eval {run} --data {data} --annotations {at}/x", "--data and --annotations both name a set"),
+    "eval: other names": Case(
+        "eval {run} --data {at}/y", "categories disagree with the trained detector … not in train: 'a'",
+        yolo("0 .5 .5 .5 .5", "val: images\n"),
+    ),
+    "convert: out exists": Case("data convert {data} --to yolo --out {at}", "{at} exists already. Name a folder that"),
+    "convert: to what": Case("data convert {data} --to csv --out {at}/o", "--to … 'csv' … 'coco', 'yolo', 'voc'"),
+    "split: share": Case("data split {data} --val 2", "--val is 2.0; allowed: a number between 0 and 1"),
+    "split: groups": Case("data split {data} --group-by (", "--group-by is '(', no regular expression"),
+    "stats: recipe": Case("data stats {data} --recipe smal", "no recipe 'smal'"),
+    "check: nothing": Case("data check {at}/no", "{at}/no: there is no such folder"),
     "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(

@@ -53,6 +53,11 @@ OWN_FLAGS = {
         "per-level",
         "detections",
         "before-nms",
+        "to",
+        "val",
+        "seed",
+        "group-by",
+        "format",
     ),
 }
 

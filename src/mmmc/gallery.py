@@ -59,7 +59,7 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     images = {"predictions": draw.mosaic(comparisons, 2, (round(720 * height / width), 720))}
     figures = {
         "curves": draw.curves(read_metrics(folder.metrics)),
-        "objects": _label_map(train_set),
+        "objects": draw_objects(train_set),
         "labels": draw_labels(predictor, val_set, crowded),
         "losses": draw_losses(predictor, val_set, crowded),
     }
@@ -175,7 +175,8 @@ def predict_on_cpu(predictor: Predictor, batch: Batch) -> tuple[Points, Predicti
     )
 
 
-def _label_map(pictures: CocoSet) -> Figure:
+def draw_objects(pictures: CocoSet) -> Figure:
+    """Objects of a set per class, their sizes, and where their centres lie."""
     objects = [pictures.objects(i) for i in range(len(pictures))]
     return draw.label_map(
         [torch.from_numpy(entry.boxes) for entry in objects],

@@ -16,7 +16,7 @@ VERBS = {
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
-    "data": "make the embedded set, or a smaller copy of a set",
+    "data": "check, convert, split, count, shrink a set; make the embedded one",
     "recipes": "list the recipes, or print one",
     "assigners": "list the label assigners, or print the page of one",
     "study": "collect records of runs, and make tables of them",
@@ -28,7 +28,7 @@ STATUS_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    """Run a command line; its exit status: 0, 1 for faults of a checked set, 2 for bad input, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given[0] not in VERBS:
             raise InputError(f"There is no command {given[0]!r}.{did_you_mean(given[0], VERBS)}")
-        import_module(f"mmmc.cli.{given[0]}").run(given[1:])
+        return import_module(f"mmmc.cli.{given[0]}").run(given[1:]) or 0
     except (InputError, FloatingPointError) as error:
         print(f"mmmc: {error}", file=sys.stderr)
         return STATUS_INPUT

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from mmmc.data.coco import CocoSet, check_agreement, read_coco
+from mmmc.data.coco import CocoSet, check_agreement
+from mmmc.data.formats import look, source_of
 from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError
 from mmmc.predictor import WEIGHTS, Predictor
 from mmmc.recipe.reading import explain
-from mmmc.training.sets import open_sets
+from mmmc.training.sets import open_sets, read_part
 
 
 def verb_parser(verb: str, description: str, usage: str | None = None) -> ArgumentParser:
@@ -63,21 +65,46 @@ def device(name: str) -> str:
 
 def add_set(parser: ArgumentParser) -> None:
     """The arguments that name pictures to score, if not the run's own."""
-    parser.add_argument("--annotations", type=str | None, default=None, help="COCO JSON, instead of the run's own")
+    parser.add_argument(
+        "--data", type=str | None, default=None, help="folder of a set, whose pictures to score are taken"
+    )
+    parser.add_argument(
+        "--annotations",
+        type=str | None,
+        default=None,
+        help="COCO JSON instead of the run's own; or a data.yaml, or a folder of XML files",
+    )
     parser.add_argument("--images", type=str | None, default=None, help="folder of its pictures")
+    parser.add_argument(
+        "--format", type=Literal["coco", "yolo", "voc"] | None, default=None, help="take, instead of looking"
+    )
 
 
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:
     """The set that `add_set`'s arguments name, with the categories of the detector, or the run's scored pictures."""
-    if config.annotations is None:
-        _, val_set = open_sets(predictor.recipe.data)
-        return _known(predictor, val_set)
-    folder = config.images or str(Path(config.annotations).parent)
     data = predictor.recipe.data
-    given = read_coco(
-        config.annotations, folder, bad_boxes=data.bad_boxes, crowd=data.crowd, require_objects=require_objects
-    )
-    return _known(predictor, given)
+    if config.data is not None:
+        if config.annotations is not None:
+            raise InputError("--data and --annotations both name a set; allowed: one of them.")
+        found = look(config.data, config.format)
+        source = found.part("val")
+        if source is None:
+            raise InputError(
+                f"{config.data} has no pictures to score: it is {found.seen}. Name a file by --annotations."
+            )
+        known = _known(predictor, read_part(data, source, require_objects=require_objects))
+        say(f"{config.data} is {found.seen}.")
+        return known
+    if config.annotations is None:
+        return _known(predictor, open_sets(data)[1])
+    images = config.images or str(Path(config.annotations).parent)
+    source = source_of(config.annotations, images, "val", config.format)
+    return _known(predictor, read_part(data, source, require_objects=require_objects))
+
+
+def say(sentence: str) -> None:
+    """Tell what is no result: on the other channel."""
+    print(sentence, file=sys.stderr)
 
 
 def _known(predictor: Predictor, pictures: CocoSet) -> CocoSet:

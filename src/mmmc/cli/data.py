@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmmc.cli import sets
 from mmmc.cli.arguments import parse, verb_parser
 from mmmc.data.shrink import shrink
 from mmmc.data.synthetic import make_synthetic
 from mmmc.data.transforms import Resize
 from mmmc.errors import InputError, did_you_mean
 
-ACTIONS = ("make", "shrink")
+ACTIONS = ("make", "shrink", "convert", "split", "stats", "check")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Make the embedded set, or a smaller copy of a set."""
+def run(arguments: Sequence[str]) -> int | None:
+    """Do something about a set."""
     action = arguments[0] if arguments else ""
     if action not in ACTIONS:
-        parser = verb_parser("data", "make FOLDER, the embedded set; or shrink DATA OUT, a copy with smaller pictures")
+        parser = verb_parser(
+            "data",
+            "make FOLDER, the embedded set; check PATH, look for faults; stats PATH, count; convert PATH, write in "
+            "another format; split PATH, keep pictures apart to validate with; shrink DATA OUT, smaller pictures",
+        )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
         raise InputError(f"There is no command 'data {action}'.{did_you_mean(action, ACTIONS)}")
-    {"make": make, "shrink": shrink_set}[action](arguments[1:])
+    verbs = {
+        "make": make,
+        "shrink": shrink_set,
+        "convert": sets.convert_set,
+        "split": sets.split_set,
+        "stats": sets.stats_of_set,
+        "check": sets.check_set,
+    }
+    return verbs[action](arguments[1:])
 
 
 def make(arguments: Sequence[str]) -> None:

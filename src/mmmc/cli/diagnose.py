@@ -11,7 +11,6 @@ from rich.progress import track
 
 from mmmc.cli.arguments import add_run, add_set, eval_loader, open_run, open_set, parse, verb_parser
 from mmmc.data.coco import CocoSet, read_coco
-from mmmc.data.find import find_sets
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
 from mmmc.misalignment import Boxes, Diagnosis, Truth, diagnose
@@ -33,9 +32,6 @@ def run(arguments: Sequence[str]) -> None:
         "       mmmc diagnose --detections results.json --annotations instances.json [--before-nms boxes.json]",
     )
     add_run(parser, required=False)
-    parser.add_argument(
-        "--data", type=str | None, default=None, help="folder of a set, whose pictures to score are taken"
-    )
     add_set(parser)
     parser.add_argument(
         "--detections", type=str | None, default=None, help="COCO results JSON of any detector, instead of a run"
@@ -75,11 +71,6 @@ def _refuse_together(config: Namespace) -> None:
 
 
 def _of_run(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:
-    if config.data is not None:
-        found = find_sets(config.data)
-        if found.val_annotations is None:
-            raise InputError(f"{config.data} has no annotations/instances_val*.json. Name a file by --annotations.")
-        config.annotations, config.images = str(found.val_annotations), str(found.val_images)
     predictor = open_run(config)
     pictures = open_set(config, predictor)
     loader = eval_loader(config, predictor, pictures)

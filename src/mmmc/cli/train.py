@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
         "mmmc train DATA [--recipe NAME] [--out RUN] [--time 20m] [--SECTION.OPTION VALUE …]\n"
         "       mmmc train --resume RUN",
     )
-    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder with annotations/ and pictures (data.path)")
+    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder of a set: COCO, YOLO, VOC (data.path)")
     parser.add_argument("--recipe", type=str, default="small", help=f"a .yaml file, or: {', '.join(recipe_names())}")
     parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/RECIPE-DATA-SEED)")
     parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")

@@ -12,16 +12,17 @@ What the reader does with boxes:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from mmmc.data import headers
 from mmmc.data.fields import Rows, is_number, read_json
-from mmmc.data.sets import FAULTS, TOLERANCE, Categories, CocoSet, Fault, Objects, Repair
+from mmmc.data.sets import CLIPPABLE, FAULTS, TOLERANCE, Categories, CocoSet, Fault, Objects, Repair
 from mmmc.errors import InputError
 
 __all__ = ["Categories", "CocoSet", "Objects", "Repair", "check_agreement", "read_coco"]
@@ -76,33 +77,28 @@ def read_coco(
 
 
 def check_agreement(train: CocoSet, val: CocoSet) -> CocoSet:
-    """Check that two sets mean the same by their categories.
+    """Check that two sets mean the same by their categories. Names decide, whatever their order and their ids.
 
     Returns:
-        `val` with the categories and class indices of `train`, whichever of them it holds.
+        `val` with the categories, ids and class indices of `train`, whichever of them it holds.
 
     Raises:
-        InputError: an id has two names, or `val` has a category that `train` lacks; says which.
+        InputError: `val` has a name that `train` lacks; says which, and lists all names of both.
     """
-    names = dict(zip(train.categories.ids, train.categories.names, strict=True))
-    pairs = list(zip(val.categories.ids, val.categories.names, strict=True))
-    wrong = [
-        f"  id {id}: {name!r} in val, {repr(names[id]) if id in names else 'missing'} in train"
-        for id, name in pairs
-        if names.get(id) != name
-    ]
-    if wrong:
+    known = {name: index for index, name in enumerate(train.categories.names)}
+    foreign = [name for name in val.categories.names if name not in known]
+    if foreign:
         raise InputError(
-            "\n".join(
-                [
-                    f"{val.annotations}: categories disagree with {train.annotations}."
-                    " Allowed in val: the ids of train with the same names.",
-                    *wrong,
-                ]
-            )
+            f"{val.annotations}: categories disagree with {train.annotations}. Allowed in val: the names of train, in"
+            f" any order.\n  not in train: {_quoted(foreign)}\n  train: {_quoted(train.categories.names)}\n"
+            f"  val: {_quoted(val.categories.names)}"
         )
-    index = np.array([train.categories.index_of(id) for id in val.categories.ids], dtype=np.int64)
+    index = np.array([known[name] for name in val.categories.names], dtype=np.int64)
     return replace(val, categories=train.categories, labels=index[val.labels])
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _parse(
@@ -137,7 +133,7 @@ def _parse(
         crowds=np.array(crowds, dtype=bool)[order],
         boxes=boxes[order],
         faults=faults[order],
-        used=((faults <= Fault.TRIMMED) | ((bad_boxes == "clip") & (faults == Fault.REACHES_OUT)))[order],
+        used=fit(faults, bad_boxes)[order],
         crowd=crowd,
     )
 
@@ -179,7 +175,7 @@ def _boxes(
     nowhere = [float("nan")] * 4
     given = rows.column("bbox", lambda _: True, "four numbers x, y, width, height")
     xywh = np.array([box if _is_box(box) else nowhere for box in given], dtype=np.float64).reshape(-1, 4)
-    boxes, faults = _judge(xywh, size)
+    boxes, faults = judge(xywh, size)
     bad = np.flatnonzero(faults > Fault.TRIMMED).tolist() if bad_boxes == "error" else []
     rows.refuse(
         bad,
@@ -191,7 +187,7 @@ def _boxes(
     return xywh, boxes, faults
 
 
-def _judge(
+def judge(
     xywh: Float64[np.ndarray, "m 4"], size: Int64[np.ndarray, "m 2"]
 ) -> tuple[Float32[np.ndarray, "m 4"], UInt8[np.ndarray, " m"]]:
     """The boxes as training would see them, and the first fault of each.
@@ -214,6 +210,11 @@ def _judge(
         Fault.NONE,
     )
     return boxes, faults.astype(np.uint8)
+
+
+def fit(faults: UInt8[np.ndarray, " m"], bad_boxes: Literal["error", "drop", "clip"]) -> Bool[np.ndarray, " m"]:
+    """Which boxes training may use."""
+    return (faults <= Fault.TRIMMED) | ((bad_boxes == "clip") & np.isin(faults, CLIPPABLE))
 
 
 def _areas(rows: Rows, xywh: Float64[np.ndarray, "m 4"], faults: UInt8[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:

@@ -53,12 +53,17 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     """Size as stored, before EXIF orientation, which is `turned` when it swaps width and height."""
 
     width: int
     height: int
     turned: bool
+
+    @property
+    def displayed(self) -> tuple[int, int]:
+        """Height and width as displayed."""
+        return (self.width, self.height) if self.turned else (self.height, self.width)
 
 
 @dataclass(frozen=True)
@@ -77,24 +82,28 @@ def check_headers(pictures: Pictures) -> None:
     Raises:
         InputError: names the first few files with what is wrong, and says how many there are.
     """
-    cache = _Cache(pictures.images)
-    stamps = {name: _stamp(pictures.images / name) for name in pictures.names}
-    known = {name: cache.get(name, stamp) for name, stamp in stamps.items() if isinstance(stamp, _Stamp)}
-    unread = [name for name, header in known.items() if header is None]
-    read = dict(zip(unread, _read_all([pictures.images / name for name in unread]), strict=True))
-    cache.add({name: (stamps[name], header) for name, header in read.items() if isinstance(header, _Header)})  # type: ignore[misc]
-
-    found = stamps | known | read
     wrong = []
-    for i, name in enumerate(pictures.names):
-        header = found[name]
-        fault = _mismatch(header, pictures.size(i)) if isinstance(header, _Header) else header
+    said = "the JSON" if pictures.annotations.suffix.lower() == ".json" else "the annotation"
+    for i, (name, header) in enumerate(zip(pictures.names, look_up(pictures.images, pictures.names), strict=True)):
+        fault = mismatch(header, pictures.size(i), said) if isinstance(header, Header) else header
         if fault:
             wrong.append(f"  {pictures.images / name}: {fault}")
     if wrong:
         more = [f"  … {len(wrong)} in all"] if len(wrong) > _SHOWN else []
-        allowed = "Allowed: a picture file of the width and height in the JSON."
+        allowed = f"Allowed: a picture file of the width and height in {said}."
         raise InputError("\n".join([f"{pictures.annotations}: wrong pictures. {allowed}", *wrong[:_SHOWN], *more]))
+
+
+def look_up(folder: Path, names: Sequence[str]) -> list[Header | str]:
+    """The headers of pictures in a folder, each read once and remembered, or why there is none."""
+    cache = _Cache(folder)
+    stamps = {name: _stamp(folder / name) for name in names}
+    known = {name: cache.get(name, stamp) for name, stamp in stamps.items() if isinstance(stamp, _Stamp)}
+    unread = [name for name, header in known.items() if header is None]
+    read = dict(zip(unread, _read_all([folder / name for name in unread]), strict=True))
+    cache.add({name: (stamps[name], header) for name, header in read.items() if isinstance(header, Header)})  # type: ignore[misc]
+    found = stamps | known | read
+    return [found[name] for name in names]  # type: ignore[misc]
 
 
 def _stamp(file: Path) -> _Stamp | str:
@@ -108,7 +117,7 @@ def _stamp(file: Path) -> _Stamp | str:
     return "a folder, not a file" if S_ISDIR(status.st_mode) else _Stamp(status.st_mtime_ns, status.st_size)
 
 
-def _read_all(files: Sequence[Path]) -> list[_Header | str]:
+def _read_all(files: Sequence[Path]) -> list[Header | str]:
     console = Console(stderr=True)
     silent = len(files) <= _QUICK or not sys.stderr.isatty()
     with ThreadPoolExecutor(_THREADS) as pool, warnings.catch_warnings():
@@ -118,7 +127,7 @@ def _read_all(files: Sequence[Path]) -> list[_Header | str]:
         return list(track(headers, "Reading picture headers", len(files), console=console, disable=silent))
 
 
-def _read(file: Path) -> _Header | str:
+def _read(file: Path) -> Header | str:
     """The file's header, or why it has none."""
     limit = Image.MAX_IMAGE_PIXELS
     too_large = f"more than {limit} pixels, which Pillow takes for a decompression bomb. Cut the picture into tiles"
@@ -137,22 +146,21 @@ def _read(file: Path) -> _Header | str:
         return "not a picture that Pillow can read, or its header is cut short"
     except Exception as error:  # Damage makes Pillow raise almost anything: OSError, SyntaxError, struct.error …
         return f"its header cannot be read, it may be cut short or damaged: {error}"
-    return _Header(width, height, turned)
+    return Header(width, height, turned)
 
 
-def _mismatch(header: _Header, said: tuple[int, int]) -> str:
-    """What is wrong with the size that the JSON says; empty when nothing is."""
-    stored = header.height, header.width
-    displayed = stored[::-1] if header.turned else stored
-    if said == displayed:
+def mismatch(header: Header, size: tuple[int, int], said: str = "the JSON") -> str:
+    """What is wrong with the height and width that `said` says; empty when nothing is."""
+    stored, displayed = (header.height, header.width), header.displayed
+    if size == displayed:
         return ""
     fault = (
-        f"the JSON says width {said[1]}, height {said[0]}; the picture has width {displayed[1]}, height {displayed[0]}"
+        f"{said} says width {size[1]}, height {size[0]}; the picture has width {displayed[1]}, height {displayed[0]}"
     )
-    if said == stored:
+    if size == stored:
         fault += (
             " once it is turned as its EXIF orientation asks. Boxes must refer to the picture as displayed:"
-            " correct sizes and boxes in the JSON, or, if they were drawn on the picture as stored,"
+            f" correct sizes and boxes in {said}, or, if they were drawn on the picture as stored,"
             " remove the orientation from the file"
         )
     return fault
@@ -178,13 +186,13 @@ class _Cache:
             entries = json.loads(self._file.read_bytes())
             self._entries = entries if isinstance(entries, dict) else {}
 
-    def get(self, name: str, stamp: _Stamp) -> _Header | None:
+    def get(self, name: str, stamp: _Stamp) -> Header | None:
         match self._entries.get(name):
             case [int(mtime_ns), int(size), int(width), int(height), int(turned)] if stamp == _Stamp(mtime_ns, size):
-                return _Header(width, height, bool(turned))
+                return Header(width, height, bool(turned))
         return None
 
-    def add(self, headers: dict[str, tuple[_Stamp, _Header]]) -> None:
+    def add(self, headers: dict[str, tuple[_Stamp, Header]]) -> None:
         """Remember these too; the file is replaced as a whole, so a reader never meets half of it."""
         if not headers:
             return

@@ -61,6 +61,7 @@ class Fault(IntEnum):
     EMPTY = 3
     OUTSIDE = 4
     REACHES_OUT = 5
+    NOT_SHARES = 6
 
 
 FAULTS = {
@@ -68,7 +69,11 @@ FAULTS = {
     Fault.EMPTY: "without area",
     Fault.OUTSIDE: "outside the picture",
     Fault.REACHES_OUT: f"reaches outside the picture by more than {TOLERANCE:g} px",
+    Fault.NOT_SHARES: "numbers outside 0..1",
 }
+
+CLIPPABLE = (Fault.REACHES_OUT, Fault.NOT_SHARES)
+"""What has area within its picture; the others can only be dropped."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ class CocoSet:
         faults: a `Fault` each.
         used: whether `boxes` is fit for training.
         crowd: whether crowd regions are to be ignored, or are background like any other place.
+        notes: what the reader took otherwise than it is written, a sentence each.
     """
 
     annotations: Path
@@ -124,6 +130,7 @@ class CocoSet:
     faults: UInt8[np.ndarray, " m"]
     used: Bool[np.ndarray, " m"]
     crowd: Literal["ignore", "background"]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from mmmc.data.coco import read_coco
-from mmmc.data.find import find_sets
+from mmmc.data.formats import look, read
 from mmmc.data.sets import CocoSet
 from mmmc.data.transforms import Resize
 from mmmc.errors import InputError
@@ -37,12 +36,17 @@ def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int 
     out = Path(out)
     if out.exists():
         raise InputError(f"{out} exists already. Name a folder that does not.")
-    found = find_sets(source)
-    pairs = [(found.train_annotations, found.train_images), (found.val_annotations, found.val_images)]
-    sets = [read_coco(file, images) for file, images in pairs if file is not None and images is not None]
-    for pictures in sets:
+    parts = [part for part in look(source).parts if part.part != "test"]
+    sets = [read(part) for part in parts]
+    for part, pictures in zip(parts, sets, strict=True):
         content = pictures.to_coco()
-        folder = out / "images" / pictures.annotations.stem.removeprefix("instances_")
+        # A COCO file keeps its name, such as instances_train2017.json.
+        stem = (
+            pictures.annotations.stem
+            if pictures.annotations.stem.startswith("instances_")
+            else f"instances_{part.part}"
+        )
+        folder = out / "images" / stem.removeprefix("instances_")
         scales: dict[int, tuple[float, float]] = {}
         for index, image in enumerate(content["images"]):
             given = image["file_name"]
@@ -61,6 +65,6 @@ def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int 
             x, y, width, height = annotation["bbox"]
             annotation["bbox"] = [x * across, y * down, width * across, height * down]
             annotation["area"] *= across * down
-        file = out / "annotations" / pictures.annotations.name
+        file = out / "annotations" / f"{stem}.json"
         write_atomically(file, partial(Path.write_text, data=json.dumps(content), encoding="utf-8"))
     return sets

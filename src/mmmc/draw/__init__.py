@@ -11,6 +11,7 @@ from mmmc.draw.dataset import label_map
 from mmmc.draw.loss import loss_maps
 from mmmc.draw.pictures import comparison, detections, mosaic, objects
 from mmmc.draw.side_by_side import side_by_side
+from mmmc.draw.spread import spread
 
 __all__ = [
     "class_colors",
@@ -23,4 +24,5 @@ __all__ = [
     "objects",
     "positives",
     "side_by_side",
+    "spread",
 ]

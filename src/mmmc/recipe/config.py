@@ -18,26 +18,30 @@ class DataConfig:
     """Where the pictures are and how strictly they are read.
 
     Args:
-        path: folder with `annotations/instances_train*.json`, `annotations/instances_val*.json` and the pictures;
-            the four fields below overrule what is found there.
-        train_annotations: COCO JSON of the training pictures.
+        path: folder of a set, as COCO JSON, YOLO, Pascal VOC or a Roboflow export; the four fields below overrule
+            what is found there.
+        format: what the set is written in; `null` looks.
+        train_annotations: COCO JSON of the training pictures; or a `data.yaml`, or a folder of XML files.
         train_images: their folder.
-        val_annotations: COCO JSON of the pictures that are scored.
+        val_annotations: likewise of the pictures that are scored.
         val_images: their folder.
         bad_boxes: what happens to boxes that are empty, inverted, not finite or outside: refuse the set, or leave
             them out, or clip them to the picture. What is left out or clipped is counted and listed.
         crowd: regions marked `iscrowd` are taken out of the losses, or trained on as background.
+        unlabelled: YOLO and VOC: a picture without a label file is refused, or is one without objects.
         holdout: score this share of the training pictures, always the same ones, and train on the others; the
             validation pictures are not touched. For choosing settings.
     """
 
     path: str | None = None
+    format: Literal["coco", "yolo", "voc"] | None = None
     train_annotations: str | None = None
     train_images: str | None = None
     val_annotations: str | None = None
     val_images: str | None = None
     bad_boxes: Literal["error", "drop", "clip"] = "error"
     crowd: Literal["ignore", "background"] = "ignore"
+    unlabelled: Literal["error", "background"] = "error"
     holdout: float = 0.0
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
 from mmmc.data.coco import CocoSet
+from mmmc.data.formats import look
 from mmmc.data.loading import EvalLoader, TrainLoader
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores, score
@@ -323,6 +324,11 @@ class _Run:
         if not self.fabric.is_global_zero:
             return
         self.folder.describe(self.recipe)
+        data = self.recipe.data
+        if data.path is not None:
+            self.journal.say(f"{data.path} is {look(data.path, data.format).seen}.")
+        for note in dict.fromkeys(train_set.notes + val_set.notes):
+            self.journal.say(f"{note}.")
         repairs = train_set.repairs + val_set.repairs
         if repairs:
             write_repairs(self.folder.repairs, repairs)

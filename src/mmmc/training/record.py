@@ -18,9 +18,11 @@ def write_record(
 ) -> None:
     """Write `record.json`: what was trained, what it scored, on which machine, in how long."""
     around = environment()
+    place = scored.annotations.resolve().parent  # a JSON lies in a folder of the set, a data.yaml in the set itself
     record: dict[str, Any] = {
         "name": folder.path.name,
-        "set": scored.annotations.resolve().parent.parent.name + (" holdout" if recipe.data.holdout else ""),
+        "set": (place.parent if scored.annotations.suffix == ".json" else place).name
+        + (" holdout" if recipe.data.holdout else ""),
         "seed": recipe.train.seed,
         "recipe_hash": digest(recipe),
         "version": around["packages"]["mmmc"],

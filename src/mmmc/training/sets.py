@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mmmc.data.coco import CocoSet, Repair, check_agreement, read_coco
-from mmmc.data.find import find_sets
+from mmmc.data.coco import CocoSet, Repair, check_agreement
+from mmmc.data.formats import Found, Source, look, read, source_of
 from mmmc.errors import InputError
 from mmmc.files import write_atomically
 from mmmc.recipe import DataConfig
@@ -23,28 +24,49 @@ def open_sets(config: DataConfig) -> tuple[CocoSet, CocoSet]:
     Raises:
         InputError: files or folders are missing, cannot be used, or disagree.
     """
-    train_annotations, train_images = config.train_annotations, config.train_images
-    val_annotations, val_images = config.val_annotations, config.val_images
-    if config.path is not None:
-        found = find_sets(config.path)
-        train_annotations = train_annotations or str(found.train_annotations)
-        train_images = train_images or str(found.train_images)
-        val_annotations = val_annotations or (str(found.val_annotations) if found.val_annotations else None)
-        val_images = val_images or (str(found.val_images) if found.val_images else None)
-    if train_annotations is None or train_images is None:
+    found = look(config.path, config.format) if config.path is not None else None
+    train = _source(config, found, "train", config.train_annotations, config.train_images)
+    if train is None:
         raise InputError(
             "There is nothing to train on: name a folder of data, or both data.train_annotations and data.train_images."
         )
-    train = read_coco(train_annotations, train_images, bad_boxes=config.bad_boxes, crowd=config.crowd)
+    train_set = read_part(config, train)
     if config.holdout:
-        return train.holdout(config.holdout)
-    if val_annotations is None or val_images is None:
+        return train_set.holdout(config.holdout)
+    val = _source(config, found, "val", config.val_annotations, config.val_images)
+    if val is None:
         raise InputError(
-            f"{config.path or train_annotations} has no pictures to score. Name data.val_annotations and "
+            f"{config.path or config.train_annotations} has no pictures to score. Name data.val_annotations and "
             "data.val_images, or score a part of the training pictures by --data.holdout 0.2."
         )
-    val = read_coco(val_annotations, val_images, bad_boxes=config.bad_boxes, crowd=config.crowd)
-    return train, check_agreement(train, val)
+    return train_set, check_agreement(train_set, read_part(config, val))
+
+
+def read_part(config: DataConfig, source: Source, *, require_objects: bool = True) -> CocoSet:
+    """A part of a set, as strictly as the recipe says.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    return read(
+        source,
+        bad_boxes=config.bad_boxes,
+        crowd=config.crowd,
+        unlabelled=config.unlabelled,
+        require_objects=require_objects,
+    )
+
+
+def _source(
+    config: DataConfig, found: Found | None, part: str, annotations: str | None, images: str | None
+) -> Source | None:
+    """Where a part lies: what the recipe names, and what was found for the rest."""
+    seen = found.part(part) if found else None
+    if annotations is None:
+        return replace(seen, images=Path(images)) if seen and images else seen
+    if images is None and seen is None and not annotations.endswith((".yaml", ".yml")):
+        return None
+    return source_of(annotations, images or str(seen.images if seen else ""), part, config.format)
 
 
 def write_repairs(path: Path, repairs: Sequence[Repair]) -> None:

@@ -1,0 +1,161 @@
+"""`mmmc data convert`, `split`, `stats` and `check`: what is done with anybody's set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+
+from mmmc.cli.arguments import parse, say, verb_parser
+from mmmc.data.check import check
+from mmmc.data.check.report import text, write_check
+from mmmc.data.convert import convert, write_set
+from mmmc.data.formats import look, read
+from mmmc.data.split import split
+from mmmc.data.stats import BANDS, Stats, bands, quantiles, stats
+from mmmc.draw import spread
+from mmmc.gallery import draw_objects, save_figure
+from mmmc.recipe import load_recipe
+
+
+def convert_set(arguments: Sequence[str]) -> None:
+    """Write a set in another format."""
+    parser = _parser("convert", "Write a set again in another format, pictures included: all of it or nothing.")
+    parser.add_argument("--to", choices=["coco", "yolo", "voc"], required=True, help="what to write")
+    parser.add_argument("--out", type=str, required=True, help="a folder that does not exist yet")
+    _strictness(parser)
+    config = parse(parser, arguments)
+    found, notes = convert(
+        config.path,
+        config.out,
+        to=config.to,
+        format=config.format,
+        bad_boxes=config.bad_boxes,
+        unlabelled=config.unlabelled,
+    )
+    say(f"{config.path} is {found.seen}.")
+    for note in notes:
+        print(f"{note}.")
+    print(f"Set: {config.out}")
+
+
+def split_set(arguments: Sequence[str]) -> None:
+    """Deal the training pictures of a set to training and validation."""
+    parser = _parser(
+        "split", "Deal the training pictures of a set to training and validation, each class in proportion, as COCO."
+    )
+    parser.add_argument("--val", type=float, default=0.2, help="share of the pictures that validate")
+    parser.add_argument("--seed", type=int, default=0, help="another seed deals otherwise")
+    parser.add_argument(
+        "--group-by",
+        type=str | None,
+        default=None,
+        help="regular expression: pictures whose names match with the same text stay together",
+    )
+    parser.add_argument("--out", type=str | None, default=None, help="a new folder (default: PATH-split)")
+    _strictness(parser)
+    config = parse(parser, arguments)
+    found = look(config.path, config.format)
+    pictures = read(found.parts[0], bad_boxes=config.bad_boxes, unlabelled=config.unlabelled)
+    train, val = split(pictures, config.val, seed=config.seed, group_by=config.group_by)
+    say(f"{config.path} is {found.seen}.")
+    out = Path(config.out or f"{Path(config.path).with_suffix('')}-split")
+    parts = {"train": pictures.subset(train), "val": pictures.subset(val)}
+    for note in write_set(parts, out, "coco"):
+        print(f"{note}.")
+    others = [source.part for source in found.parts[1:]]
+    if others:
+        print(f"Only the training pictures were split; {' and '.join(others)} of {config.path} stay where they are.")
+    counted = [stats(part, load_recipe("small").resize) for part in parts.values()]
+    table = Table("class", "train", "val", "share of val", title=f"{len(train)} + {len(val)} pictures; objects:")
+    for name, here, there in zip(pictures.categories.names, *(one.per_class.tolist() for one in counted), strict=True):
+        table.add_row(name, str(here), str(there), f"{there / max(here + there, 1):.1%}")
+    Console().print(table)
+    print(f"Set: {out}")
+
+
+def stats_of_set(arguments: Sequence[str]) -> None:
+    """Count and measure the objects of a set."""
+    parser = _parser("stats", "Pictures, objects, classes, sizes in the file and at a recipe's size, shapes.")
+    parser.add_argument("--recipe", type=str, default="small", help="whose size of pictures is taken")
+    parser.add_argument("--out", type=str, default="stats", help="folder for the pictures")
+    _strictness(parser, "drop")
+    config = parse(parser, arguments)
+    found = look(config.path, config.format)
+    resize = load_recipe(config.recipe).resize
+    print(f"{config.path} is {found.seen}.")
+    for source in found.parts:
+        pictures = read(source, bad_boxes=config.bad_boxes, unlabelled=config.unlabelled, require_objects=False)
+        for note in pictures.notes:
+            print(f"{source.part}: {note}.")
+        if pictures.repairs:
+            print(
+                f"{source.part}: {len(pictures.repairs)} bad boxes are not counted as they stand; see mmmc data check."
+            )
+        numbers = stats(pictures, resize)
+        _print(source.part, numbers, f"{config.recipe}, {resize.short} × {resize.long} px")
+        out = Path(config.out)
+        save_figure(draw_objects(pictures), out / f"{source.part}-objects.png")
+        figure = spread(numbers.areas, numbers.drawn, numbers.aspects, numbers.per_picture)
+        save_figure(figure, out / f"{source.part}-spread.png")
+    print(f"Pictures: {config.out}")
+
+
+def check_set(arguments: Sequence[str]) -> int:
+    """Look for faults; 1 if there are errors."""
+    parser = _parser("check", "Look for faults of a set. Ends with status 1 if there is an error, with 0 otherwise.")
+    parser.add_argument("--out", type=str | None, default=None, help="also write check.json and check.html here")
+    config = parse(parser, arguments)
+    found = check(config.path, config.format)
+    print(text(found))
+    if config.out is not None:
+        data, page = write_check(found, Path(config.out))
+        print(f"Check: {data}, {page}")
+    return 1 if found.errors else 0
+
+
+def _parser(action: str, description: str) -> ArgumentParser:
+    parser = verb_parser(f"data {action}", description)
+    parser.add_argument("path", type=str, metavar="PATH", help="folder of a set, a COCO JSON, or a data.yaml")
+    kind = Literal["coco", "yolo", "voc"] | None
+    parser.add_argument("--format", type=kind, default=None, help="take, instead of looking")
+    return parser
+
+
+def _strictness(parser: ArgumentParser, bad_boxes: str = "error") -> None:
+    kinds = ["error", "drop", "clip"]
+    parser.add_argument("--bad_boxes", choices=kinds, default=bad_boxes, help="refuse, leave out, or cut bad boxes")
+    kinds = ["error", "background"]
+    parser.add_argument("--unlabelled", choices=kinds, default="error", help="pictures without a label file")
+
+
+def _print(part: str, numbers: Stats, size: str) -> None:
+    console = Console()
+    pictures, objects = len(numbers.per_picture), len(numbers.labels)
+    empty = int((numbers.per_picture == 0).sum())
+    console.print(
+        f"\n[bold]{part}[/bold]: {pictures} pictures, {empty} of them without objects; {objects} objects, "
+        f"{numbers.crowds} crowd regions"
+    )
+    table = Table("class", "objects", "pictures")
+    counts = zip(numbers.per_class.tolist(), numbers.pictures_with().tolist(), numbers.names, strict=True)
+    for count, shown, name in sorted(counts, reverse=True):
+        table.add_row(name, str(count), str(shown))
+    console.print(table)
+    table = Table("objects by area", *BANDS)
+    for name, areas in (("in the file", numbers.areas), (f"in training ({size})", numbers.drawn)):
+        table.add_row(name, *(f"{count} ({count / max(objects, 1):.0%})" for count in bands(areas).tolist()))
+    console.print(table)
+    table = Table("", "least", "quarter", "half", "three quarters", "most")
+    for name, values in (
+        ("objects in a picture", numbers.per_picture),
+        ("width by height of a box", numbers.aspects),
+        ("shorter side of a picture", numbers.sizes.min(axis=1)),
+        ("longer side of a picture", numbers.sizes.max(axis=1)),
+    ):
+        table.add_row(name, *(f"{value:.3g}" for value in quantiles(values)))
+    console.print(table)

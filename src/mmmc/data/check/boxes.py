@@ -1,0 +1,88 @@
+"""Faults of boxes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmmc.data.check.findings import Finding
+from mmmc.data.check.kinds import CROWDED, EXTREME, SAME
+from mmmc.data.formats import Raw, RawBox
+from mmmc.data.formats.assemble import faults_of
+from mmmc.data.sets import Fault
+
+_CODES = {
+    Fault.NOT_FINITE: "box-not-finite",
+    Fault.EMPTY: "box-empty",
+    Fault.OUTSIDE: "box-outside",
+    Fault.REACHES_OUT: "box-reaches-out",
+    Fault.NOT_SHARES: "number-not-share",
+}
+
+
+def box_findings(raw: Raw) -> Iterator[Finding]:
+    """What is wrong with boxes one by one, and with the boxes of one picture."""
+    _, faults = faults_of(raw)
+    by_picture: dict[int, list[RawBox]] = {}
+    for box, fault in zip(raw.boxes, faults.tolist(), strict=True):
+        # Without a picture's size nothing can be said of its boxes; the picture is named already.
+        if raw.pictures[box.picture].size is None and all(map(math.isnan, box.xywh)) == (raw.source.format == "yolo"):
+            continue
+        if fault > Fault.TRIMMED:
+            yield _finding(raw, _CODES[Fault(fault)], box, box.text)
+            continue
+        by_picture.setdefault(box.picture, []).append(box)
+        if box.crowd:
+            yield _finding(raw, "crowd", box, box.text)
+            continue
+        _, _, width, height = box.xywh
+        short, long = sorted((width, height))
+        if short <= 1:
+            yield _finding(raw, "box-tiny", box, f"{box.text}: {width:.3g} × {height:.3g} px")
+        elif long > EXTREME * short:
+            yield _finding(raw, "box-extreme", box, f"{box.text}: {width:.4g} × {height:.4g} px")
+        if raw.source.format == "voc" and min(box.xywh[:2]) < 0:
+            yield _finding(raw, "voc-off-by-one", box, box.text)
+    for boxes in by_picture.values():
+        yield from _together(raw, [box for box in boxes if not box.crowd])
+    yield from _mixed(raw)
+    if not any(not box.crowd for box in raw.boxes) and not raw.flaws:
+        yield Finding("no-objects", raw.source.part, raw.source.annotations, "", "there is no object")
+
+
+def _together(raw: Raw, boxes: list[RawBox]) -> Iterator[Finding]:
+    if len(boxes) > CROWDED:
+        yield _finding(raw, "picture-crowded", boxes[0], f"{len(boxes)} objects", whole=True)
+    xywh = np.array([box.xywh for box in boxes]).reshape(-1, 4)
+    corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    apart = np.abs(corners[:, None] - corners[None]).max(axis=2, initial=0)
+    for later, earlier in np.argwhere(np.tril(apart <= SAME, -1)).tolist():
+        one, other = boxes[earlier], boxes[later]
+        if one.label == other.label:
+            yield _finding(raw, "box-twice", other, f"{other.text}, as {one.place}")
+        else:
+            names = " and ".join(repr(_name(raw, box)) for box in (one, other))
+            yield _finding(raw, "box-two-classes", other, f"{other.text}, as {one.place}: {names}")
+
+
+def _mixed(raw: Raw) -> Iterator[Finding]:
+    kinds = Counter((box.file, box.polygon) for box in raw.boxes)
+    for file in dict.fromkeys(file for file, polygon in kinds if polygon):
+        if kinds[file, False]:
+            value = f"{kinds[file, True]} polygon rows and {kinds[file, False]} box rows"
+            yield Finding("rows-mixed", raw.source.part, file, "", value)
+
+
+def _name(raw: Raw, box: RawBox) -> str:
+    return raw.names[box.label] if box.label < len(raw.names) else str(box.label)
+
+
+def _finding(raw: Raw, code: str, box: RawBox, value: str, whole: bool = False) -> Finding:
+    picture = raw.pictures[box.picture]
+    shown = None if whole or not all(map(math.isfinite, box.xywh)) else box.xywh
+    said = value if raw.source.format == "voc" or picture.name in value else f"{value} ({picture.name})"
+    place = "" if whole else box.place
+    return Finding(code, raw.source.part, picture.file if whole else box.file, place, said, picture.file, shown)

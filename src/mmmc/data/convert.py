@@ -1,0 +1,85 @@
+"""A set in another format, or its training pictures in two parts: written whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from mmmc.data.coco import check_agreement
+from mmmc.data.formats import FORMATS, FormatName, Found, look, read
+from mmmc.data.formats.files import cleaned
+from mmmc.data.sets import CocoSet
+from mmmc.errors import InputError
+
+
+def convert(
+    path: Path | str,
+    out: Path | str,
+    *,
+    to: FormatName,
+    format: FormatName | None = None,
+    bad_boxes: Literal["error", "drop", "clip"] = "error",
+    unlabelled: Literal["error", "background"] = "error",
+) -> tuple[Found, list[str]]:
+    """Write a set again in another format, pictures included.
+
+    Names of classes and of pictures stay. COCO and YOLO hold boxes to less than 1e-6 px; VOC rounds them to pixels.
+
+    Args:
+        path: as `look` takes it.
+        out: a folder that does not exist yet.
+        to: what is written.
+        format: what is read, instead of looking.
+        bad_boxes, unlabelled: as in `read`. What is written is what training would see.
+
+    Returns:
+        What was read, and a sentence about each thing that is not as it was.
+
+    Raises:
+        InputError: the set cannot be read, has something that the format cannot hold, or `out` exists.
+    """
+    found = look(path, format)
+    sets = {
+        source.part: read(source, bad_boxes=bad_boxes, unlabelled=unlabelled, require_objects=False)
+        for source in found.parts
+    }
+    train = sets["train"]
+    sets = {part: pictures if part == "train" else check_agreement(train, pictures) for part, pictures in sets.items()}
+    notes = [f"{part}: {note}" for part, pictures in sets.items() for note in pictures.notes]
+    for part, pictures in sets.items():
+        repairs = [repair.action for repair in pictures.repairs]
+        for action in ("dropped", "clipped"):
+            if action in repairs:
+                notes.append(f"{part}: {repairs.count(action)} bad boxes were {action}")
+        if pictures.trimmed:
+            notes.append(
+                f"{part}: {pictures.trimmed} boxes that reached out by up to one pixel were cut to their picture"
+            )
+    return found, [*notes, *write_set(sets, Path(out), to)]
+
+
+def write_set(sets: Mapping[str, CocoSet], out: Path, to: FormatName) -> list[str]:
+    """Write parts of a set into a new folder; nothing stays behind when that fails.
+
+    Returns:
+        A sentence about each thing that the format cannot hold.
+
+    Raises:
+        InputError: `out` exists, or something cannot be written.
+    """
+    if out.exists():
+        raise InputError(f"{out} exists already. Name a folder that does not.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
+    except OSError as error:
+        raise InputError(f"{out} cannot be made: {error.strerror}.") from error
+    with beside:
+        fresh = Path(beside.name, "set")
+        fresh.mkdir()
+        lost: list[str] = FORMATS[to].write({part: cleaned(pictures) for part, pictures in sets.items()}, fresh)
+        os.replace(fresh, out)
+    return lost

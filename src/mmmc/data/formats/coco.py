@@ -1,0 +1,165 @@
+"""COCO JSON, as customary or as Roboflow exports it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmmc.data.fields import is_int64, is_number, read_json
+from mmmc.data.find import find_sets
+from mmmc.data.formats.files import copy_pictures, write_text
+from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
+from mmmc.data.sets import CocoSet
+from mmmc.errors import InputError
+
+_ROBOFLOW = "_annotations.coco.json"
+_FOLDERS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
+_LISTS = {"images": "image", "annotations": "annotation", "categories": "category"}
+
+
+def look(path: Path) -> Found | None:
+    """`annotations/instances_*.json`, `train/_annotations.coco.json`, or one JSON file."""
+    if path.suffix.lower() == ".json" and path.is_file():
+        images = next(
+            (folder for folder in (path.parent / "images", path.parent.parent / "images") if folder.is_dir()),
+            path.parent,
+        )
+        return Found(f"COCO JSON ({path.name}, pictures in {images})", (Source("coco", "train", path, images),))
+    parts = tuple(
+        Source("coco", part, path / name / _ROBOFLOW, path / name)
+        for part in PARTS
+        for name in _FOLDERS[part]
+        if (path / name / _ROBOFLOW).is_file()
+    )
+    if parts:
+        return Found(f"a Roboflow export, COCO JSON ({', '.join(f'{part.images.name}/' for part in parts)})", parts)
+    return customary(path) if next((path / "annotations").glob("instances_*.json"), None) else None
+
+
+def customary(path: Path) -> Found:
+    """The set in `annotations/instances_{train,val}*.json`.
+
+    Raises:
+        InputError: there is none; says what was looked for and what was found.
+    """
+    files = find_sets(path)
+    parts = [Source("coco", "train", files.train_annotations, files.train_images)]
+    if files.val_annotations is not None and files.val_images is not None:
+        parts.append(Source("coco", "val", files.val_annotations, files.val_images))
+    return Found(f"COCO JSON ({', '.join(f'annotations/{part.annotations.name}' for part in parts)})", tuple(parts))
+
+
+def parse(source: Source) -> Raw:
+    """The rows of a file, whatever is wrong with them. Training reads by `mmmc.data.coco.read_coco` instead."""
+    file = source.annotations
+    reader = _Reader(file)
+    try:
+        top = read_json(file)
+    except InputError as error:
+        text = str(error).removeprefix(f"{file}: ").rstrip(".")
+        broken = Flaw("json-broken", file, "", text, "JSON in UTF-8")
+        return Raw(source, (), [], [], (), [broken])
+    rows = {name: reader.rows(top, name) for name in _LISTS}
+    categories = [
+        row for row in reader.unique(rows["categories"], "category") if reader.has(row, "category", "name", _text)
+    ]
+    categories.sort(key=lambda row: row["id"])
+    label = {row["id"]: index for index, row in enumerate(categories)}
+    pictures: list[RawPicture] = []
+    place: dict[int, int] = {}
+    for row in reader.unique(rows["images"], "image"):
+        where = f"image {row['id']}"
+        if not reader.has(row, "image", "file_name", _text):
+            continue
+        sides = [
+            reader.has(row, "image", side, lambda value: is_int64(value) and value > 0) for side in ("height", "width")
+        ]
+        place[row["id"]] = len(pictures)
+        size = (row["height"], row["width"]) if all(sides) else None
+        pictures.append(RawPicture(row["file_name"], size, source.images / row["file_name"], where, row["id"]))
+    boxes = []
+    for row in reader.unique(rows["annotations"], "annotation"):
+        where = f"annotation {row['id']}"
+        if row.get("image_id") not in place:
+            reader.flaw(
+                "picture-unknown", where, f"image_id is {row.get('image_id')}", "the id of an image of the file"
+            )
+        elif row.get("category_id") not in label:
+            value = f"category_id is {row.get('category_id')}"
+            reader.flaw("category-unknown", where, value, "the id of a category of the file")
+        else:
+            text = f"bbox {json.dumps(row.get('bbox'))}, image {row['image_id']}"
+            picture, crowd = place[row["image_id"]], row.get("iscrowd", 0) == 1
+            index = label[row["category_id"]]
+            boxes.append(RawBox(picture, index, _xywh(row.get("bbox")), file, where, text, True, crowd, row["id"]))
+    names = tuple(row["name"] for row in categories)
+    return Raw(source, names, pictures, boxes, tuple(row["id"] for row in categories), reader.flaws)
+
+
+def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
+    """Write `annotations/instances_PART.json` and `images/PART`."""
+    for part, pictures in parts.items():
+        copy_pictures(pictures, folder / "images" / part)
+        write_text(
+            folder / "annotations" / f"instances_{part}.json", json.dumps(pictures.to_coco(), ensure_ascii=False)
+        )
+    return []
+
+
+class _Reader:
+    """Rows of a file and what is wrong with them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.flaws: list[Flaw] = []
+
+    def flaw(self, code: str, place: str, value: str, allowed: str) -> None:
+        self.flaws.append(Flaw(code, self.file, place, value, allowed))
+
+    def rows(self, top: Any, name: str) -> list[dict[str, Any]]:
+        """The objects of a list of the file."""
+        found = top.get(name, [] if name == "annotations" else None) if type(top) is dict else None
+        if type(found) is not list:
+            self.flaw("field-wrong", "", f"{name} is missing or no list", f"a list of {name}, as in COCO's files")
+            return []
+        for place, row in enumerate(found):
+            if type(row) is not dict:
+                self.flaw(
+                    "field-wrong", f"{name}[{place}]", "no object", f"an object with the fields of {_LISTS[name]}"
+                )
+        return [row for row in found if type(row) is dict]
+
+    def unique(self, rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+        """The rows with an id of their own."""
+        known: dict[int, dict[str, Any]] = {}
+        for number, row in enumerate(rows, 1):
+            id = row.get("id")
+            if not is_int64(id):
+                self.flaw("field-wrong", f"{kind} number {number}", f"id is {json.dumps(id)}", "an integer")
+            elif id in known:
+                self.flaw("id-twice", f"{kind} {id}", f"id {id} twice", f"an id that no other {kind} has")
+            else:
+                known[id] = row  # type: ignore[index]
+        return list(known.values())
+
+    def has(self, row: dict[str, Any], kind: str, field: str, good: Callable[[Any], bool]) -> bool:
+        """Whether a row's field is in order; a flaw if not."""
+        fit = good(row.get(field))
+        if not fit:
+            allowed = "a name that is not empty" if good is _text else "an integer above 0"
+            self.flaw("field-wrong", f"{kind} {row['id']}", f"{field} is {json.dumps(row.get(field))}", allowed)
+        return fit
+
+
+def _xywh(given: Any) -> tuple[float, float, float, float]:
+    if type(given) is not list or len(given) != 4 or not all(map(is_number, given)):
+        return math.nan, math.nan, math.nan, math.nan
+    x, y, width, height = map(float, given)
+    return x, y, width, height
+
+
+def _text(value: object) -> bool:
+    return type(value) is str and value != ""

@@ -1,0 +1,192 @@
+"""YOLO: a `data.yaml` with names and folders, and beside each picture's path a text file with a row for each object.
+
+A row is `class x y width height`: index of the class, centre and size of the box as shares of the picture as displayed.
+A row `class x1 y1 x2 y2 x3 y3 …` is a polygon; its bounding box is taken, and the set says so.
+
+The label file of `…/images/a.jpg` is `…/labels/a.txt`: the last `images` of the path becomes `labels`. Where no folder
+of the path is called so, it lies beside the picture.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from mmmc.data import headers
+from mmmc.data.formats.files import copy_pictures, pictures_in, read_text, unlike_stems, write_text
+from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
+from mmmc.data.formats.yolo_yaml import NAMES, DataYaml, read_yaml
+from mmmc.data.sets import CocoSet
+
+ROUNDING = 1e-6
+"""A number may leave 0..1 by so much: six decimals are customary."""
+
+_ROW = "a row `class x y width height`, or a polygon `class x1 y1 x2 y2 x3 y3 …`"
+_NAN = (math.nan, math.nan, math.nan, math.nan)
+
+
+def look(path: Path) -> Found | None:
+    """A `data.yaml`, or the folder of one."""
+    file = path if path.suffix in (".yaml", ".yml") else next(iter(sorted(path.glob("data.y*ml"))), None)
+    if file is None or not file.is_file():
+        return None
+    data = read_yaml(file)
+    parts = tuple(Source("yolo", part, file, data.root) for part in PARTS if part in data.folders)
+    kind = "a Roboflow export, YOLO" if data.roboflow else "YOLO"
+    return Found(f"{kind} ({file.name}; {', '.join(f'{name}: {data.said[name]}' for name in data.folders)})", parts)
+
+
+def parse(source: Source) -> Raw:
+    """The rows of all label files of a part, as boxes in pixels."""
+    data = read_yaml(source.annotations)
+    flaws = list(data.flaws)
+    files = _pictures(data, source, flaws)
+    names = [file.relative_to(source.images).as_posix() for file in files]
+    found = headers.look_up(source.images, names)
+    pictures = [
+        RawPicture(name, header.displayed if isinstance(header, headers.Header) else None, file)
+        for name, header, file in zip(names, found, files, strict=True)
+    ]
+    labels = [label_file(file, source.images) for file in files]
+    flaws += _unmatched([place for place in data.folders[source.part] if place.is_dir()], set(labels), source.images)
+    boxes: list[RawBox] = []
+    polygons = mixed = 0
+    for place, (file, label) in enumerate(zip(files, labels, strict=True)):
+        if not label.is_file():
+            allowed = (
+                "a label file for every picture, an empty one where there is nothing, or data.unlabelled background"
+            )
+            flaws.append(Flaw("picture-without-label", file, "", f"there is no {label}", allowed))
+            continue
+        text = read_text(label)
+        if isinstance(text, Flaw):
+            flaws.append(text)
+            continue
+        kinds = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                row = _row(line, place, pictures[place].size, label, f"line {number}", len(data.names))
+                if isinstance(row, Flaw):
+                    flaws.append(row)
+                else:
+                    boxes.append(row)
+                    kinds.append(row.polygon)
+        polygons += sum(kinds)
+        mixed += len(set(kinds)) > 1
+    notes: tuple[str, ...] = (f"{polygons} polygon rows became their bounding boxes",) if polygons else ()
+    if mixed:
+        notes += (f"{mixed} label files mix polygon and box rows",)
+    return Raw(source, data.names, pictures, boxes, tuple(range(len(data.names))), flaws, notes)
+
+
+def label_file(picture: Path, root: Path) -> Path:
+    """Where the rows of a picture are: the last `images` of its path is `labels` there. `root` holds all pictures."""
+    parts = list(picture.parts[:-1])
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        labels = Path(*parts[:last], "labels", *parts[last + 1 :])
+        # An `images` above the set may have nothing to do with it.
+        if last >= len(root.parts) or labels.is_dir():
+            return (labels / picture.name).with_suffix(".txt")
+    return picture.with_suffix(".txt")
+
+
+def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
+    """Write `data.yaml`, `images/PART` and `labels/PART`; numbers so long that boxes come back as they were."""
+    names = next(iter(parts.values())).categories.names
+    content = {part: f"images/{part}" for part in parts} | {"nc": len(names), "names": dict(enumerate(names))}
+    crowds = 0
+    for part, pictures in parts.items():
+        unlike_stems(pictures)
+        copy_pictures(pictures, folder / "images" / part)
+        crowds += int(pictures.crowds.sum())
+        for index, name in enumerate(pictures.names):
+            height, width = pictures.size(index)
+            rows = slice(pictures.offsets[index], pictures.offsets[index + 1])
+            text = "".join(
+                f"{label} {(x + w / 2) / width!r} {(y + h / 2) / height!r} {w / width!r} {h / height!r}\n"
+                for label, (x, y, w, h), crowd in zip(
+                    pictures.labels[rows].tolist(), pictures.xywh[rows].tolist(), pictures.crowds[rows], strict=True
+                )
+                if not crowd
+            )
+            write_text(label_file(folder / "images" / part / name, folder), text)
+    write_text(folder / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    lost = [f"{crowds} crowd regions are left out: YOLO has no word for them"] if crowds else []
+    return [*lost, "ids are counted anew, and an area is that of its box: YOLO holds neither"]
+
+
+def _pictures(data: DataYaml, source: Source, flaws: list[Flaw]) -> list[Path]:
+    """The part's picture files: all of a folder, or those that a text file lists."""
+    files: list[Path] = []
+    for folder in data.folders[source.part]:
+        if folder.is_dir():
+            files += pictures_in(folder)
+        elif folder.is_file():
+            files += _listed(folder, data, flaws)
+        else:
+            allowed = "a folder of pictures, or a text file that names them"
+            flaws.append(Flaw("folder-missing", source.annotations, source.part, f"there is no {folder}", allowed))
+    if not files and not flaws:
+        allowed = "at least one picture"
+        flaws.append(Flaw("no-pictures", source.annotations, source.part, "holds no picture", allowed))
+    return list(dict.fromkeys(files))
+
+
+def _listed(file: Path, data: DataYaml, flaws: list[Flaw]) -> Iterator[Path]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        picture = Path(os.path.normpath(data.start / line.strip()))
+        if not picture.is_file() or not picture.is_relative_to(data.root):
+            allowed = f"a picture below {data.root}"
+            flaws.append(
+                Flaw("picture-missing", file, f"line {number}", f"{line.strip()}: no such file there", allowed)
+            )
+        else:
+            yield picture
+
+
+def _unmatched(folders: list[Path], labels: set[Path], root: Path) -> Iterator[Flaw]:
+    """Label files that belong to no picture, in the folders where those of the part's pictures would be."""
+    for folder in folders:
+        for file in sorted(label_file(folder / "any", root).parent.rglob("*.txt")):
+            if file not in labels and file.name != "classes.txt" and not file.name.lower().startswith("readme"):
+                allowed = "a picture for every label file"
+                yield Flaw("label-without-picture", file, "", "there is no picture of this name", allowed)
+
+
+def _row(line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, classes: int) -> RawBox | Flaw:
+    words = line.split()
+    shown = f"`{line.strip()}`" if len(line) <= 80 else f"`{line.strip()[:79]}…`"
+    polygon = len(words) >= 7 and len(words) % 2 == 1
+    if len(words) != 5 and not polygon:
+        return Flaw("row-columns", file, place, f"{shown} has {len(words)} columns", _ROW)
+    try:
+        numbers = [float(word) for word in words[1:]]
+        label = float(words[0])
+    except ValueError:
+        return Flaw("row-number", file, place, f"{shown} is not made of numbers", f"{_ROW}, all of them numbers")
+    # Without names there is no limit, and they are missed already.
+    if not label.is_integer() or label < 0 or 0 < classes <= label:
+        allowed = f"a class index of {NAMES}: 0 to {classes - 1}"
+        return Flaw("class-index", file, place, f"{shown}: class {words[0]}", allowed)
+    shares = all(-ROUNDING <= number <= 1 + ROUNDING for number in numbers)
+    return RawBox(picture, int(label), _xywh(numbers, size), file, place, shown, shares, polygon=polygon)
+
+
+def _xywh(numbers: list[float], size: tuple[int, int] | None) -> tuple[float, float, float, float]:
+    if size is None:
+        return _NAN
+    height, width = size
+    if len(numbers) == 4:
+        x, y, w, h = numbers
+        return (x - w / 2) * width, (y - h / 2) * height, w * width, h * height
+    points = np.array(numbers).reshape(-1, 2) * (width, height)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])
