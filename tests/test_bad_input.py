@@ -89,6 +89,7 @@ PICTURE = "data/images/train_00003.png"
 FILES = "diagnose --detections {at}/r.json --annotations {at}/" + VAL
 NO_SCORE = '[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}]'
 NO_OBJECT = coco(lambda content: content.update(annotations=[]), "val")
+A_PLAN = "{data: x, recipe: small, records: r.jsonl, seeds: [0], variants: {fcos: {}}}"
 
 CASES = {
     # Files of the set
@@ -272,6 +273,20 @@ CASES = {
         "study collect {at}/r --records {at}/f", "{at}/r/record.json is not JSON",
         lambda at: ((at / "r").mkdir(), text("r/recipe.yaml", "")(at), text("r/record.json", "{")(at)),
     ),
+    "run: share": Case("study run {at}/p --shard 3/2", "--shard is '3/2'; allowed: K/N with K from 1 to N"),
+    "run: minutes": Case("study run {at}/p --minutes 0", "--minutes is 0.0; allowed: a number above 0"),
+    "run: variant": Case(
+        "study run {at}/p --only fcso", "{at}/p: there is no variant 'fcso'. Did you mean 'fcos'?", text("p", A_PLAN)
+    ),
+    "status: failures": Case(
+        "study status {at}/p", "{at}/r.failed.json: not a list of failed runs", text("p", A_PLAN),
+        text("r.failed.json", "[1]"),
+    ),
+    "status: jobs": Case("study status {at}/p --jobs 0", "--jobs is 0; allowed: at least 1"),
+    "table: no plan": Case("study table 2", "Table 2 needs --plan PLAN…, such as studies/coco_table2.yaml"),
+    "table: unknown": Case("study table 8 --plan {at}/p", "no table 8; allowed: 1, 2, 3"),
+    "table: format of records": Case("study table {at}/f --format csv", "--plan and --format need the number"),
+    "table: against": Case("study table 2 --plan {at}/p --against x", "--against and --metrics are for files"),
     "table: no record": Case("study table {at}/f", "{at}/f, line 1: not JSON", text("f", "hello")),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from jsonargparse import ArgumentParser, Namespace
 from mmmc.cli.arguments import parse, seconds, verb_parser
 from mmmc.errors import InputError, did_you_mean
 from mmmc.study import records, table
+from mmmc.study.filled import filled
+from mmmc.study.formats import FORMATS
+from mmmc.study.paper import numbers, paper_table
 from mmmc.study.plan import Plan, read_plan
 from mmmc.study.running import train_plan
 from mmmc.study.status import status, words
@@ -148,9 +152,17 @@ def collect(arguments: Sequence[str]) -> None:
 
 
 def print_table(arguments: Sequence[str]) -> None:
-    """Print mean and spread over seeds, or differences between variants, as Markdown."""
-    parser = verb_parser("study table", "Mean and standard deviation over seeds, as Markdown.")
-    parser.add_argument("files", type=str, nargs="+", metavar="FILE", help="files of records")
+    """Print mean and spread over seeds, differences between variants, or a table of the paper."""
+    parser = verb_parser(
+        "study table",
+        "Mean and standard deviation over seeds, as Markdown; or, with the number of a table of the paper and --plan, "
+        "that table with our runs beside what is printed there.",
+        usage="mmmc study table FILE… [--against NAME] [--metrics NAMES]\n"
+        "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json]",
+    )
+    parser.add_argument(
+        "files", type=str, nargs="+", metavar="FILE", help="files of records, or the number of a table of the paper"
+    )
     parser.add_argument(
         "--against", type=str | None, default=None, metavar="NAME", help="differences from this variant, seed by seed"
     )
@@ -161,8 +173,29 @@ def print_table(arguments: Sequence[str]) -> None:
         metavar="NAMES",
         help="of the records, with commas between, as AP,APs,APm,APl (default: AP,AP50,AP75; with --against: AP,AP75)",
     )
+    parser.add_argument("--plan", dest="plans", type=str, nargs="+", default=[], metavar="PLAN", help="YAML files")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="of a table of the paper")
+    _add_choice(parser)
     config = parse(parser, arguments)
+    if len(config.files) == 1 and config.files[0].isdigit():
+        _print_paper_table(config)
+        return
+    if config.plans or config.format != "markdown":
+        raise InputError(f"--plan and --format need the number of a table of the paper; allowed: {_numbers()}.")
     plain = config.against is None
     metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
     rows = table.summary([record for file in config.files for record in records.load(file)], metrics)
     print(table.markdown(rows) if plain else table.differences(rows, config.against))
+
+
+def _print_paper_table(config: Namespace) -> None:
+    if config.against or config.metrics:
+        raise InputError("--against and --metrics are for files of records; a table of the paper has its own.")
+    wanted = paper_table(int(config.files[0]))
+    if not config.plans:
+        raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")
+    sys.stdout.write(FORMATS[config.format](filled(wanted, _plans(config))))
+
+
+def _numbers() -> str:
+    return ", ".join(map(str, numbers()))

@@ -52,6 +52,7 @@ class Plan:
         recipes: by the variant's name, with seed 0.
         seeds: every variant is trained with each.
         shard: number and count: of so many equal shares of the runs, this one, counted from 1.
+        other_data: a folder that was given instead of the plan's.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Plan:
     recipes: Mapping[str, Recipe]
     seeds: tuple[int, ...]
     shard: tuple[int, int] = (1, 1)
+    other_data: str | None = None
 
     def runs(self) -> list[Run]:
         """All runs of the share, seed by seed, so that a plan that is cut short has complete pairs."""
@@ -122,7 +124,7 @@ def read_plan(
     for key in KEYS:
         if key not in content and key != "common":
             raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
-    data = data or os.path.expandvars(content["data"])
+    other_data, data = data, data or os.path.expandvars(content["data"])
     if "$" in data:
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
@@ -148,4 +150,5 @@ def read_plan(
         recipes=recipes,
         seeds=tuple(seeds or content["seeds"]),
         shard=shard,
+        other_data=other_data,
     )
