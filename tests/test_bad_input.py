@@ -263,6 +263,13 @@ CASES = {
         FILES + " --before-nms {at}/b.json", "{at}/b.json: wrong score", results(), results({"score": "x"}, name="b")
     ),
     "diagnose: no object": Case(FILES, VAL + ": no object to find", results(), NO_OBJECT),
+    # Two runs
+    "compare: two files": Case("compare {at}/a.json {at}/b.json", "Two files of results need --annotations"),
+    "compare: no resample": Case("compare {run} {run} --resamples 0", "--resamples is 0; allowed: at least 1"),
+    "compare: file missing": Case("compare {run} {at}/b.json", "{at}/b.json: there is no such file"),
+    "compare: no object": Case(
+        "compare {at}/r.json {at}/r.json --annotations {at}/" + VAL, VAL + ": no object to find", results(), NO_OBJECT
+    ),
     "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(

@@ -41,6 +41,16 @@ OWN_FLAGS = {"recipe", "out", "resume", "init", "time", "devices", "nodes", "acc
         "per-level",
         "detections",
         "before-nms",
+        "minutes",
+        "retry",
+        "only",
+        "shard",
+        "plan",
+        "format",
+        "metrics",
+        "resamples",
+        "seed",
+        "json",
     ),
 }
 

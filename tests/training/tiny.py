@@ -45,7 +45,7 @@ def tiny_recipe(folder: Path, **changes: dict[str, Any]) -> Recipe:
 
 
 def shrunk(recipe: Recipe, folder: Path, **model: Any) -> Recipe:
-    """Two steps of a published recipe with its own head, losses and optimiser, on a small backbone and small pictures."""
+    """Two steps of a published recipe with its own head, losses and optimiser, on a small backbone and pictures."""
     tiny = tiny_recipe(folder)
     return replace(
         recipe,
