@@ -15,14 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.report import between, put
 from mmmc.model import Detector
 from mmmc.recipe import load_recipe
+from mmmc.study.on_paper import PEAK, SHARE
 
 RECIPE, SIZE, CLASSES = "fcos_r50_1x", (800, 1344), 80
 ITERATIONS, PICTURES = {"1x": 90_000, "2x": 180_000}, 16
 GPUS = {1: 16, 8: 16, 64: 128}
 """Pictures of a step by the number of GPUs: the published 16, and where that leaves GPUs idle two for each."""
 
-PEAK, SHARE = 989e12, 0.25
-"""bfloat16 operations a second of an H100 SXM (data sheet), and the share that such convolutions reach (a guess)."""
 BANDWIDTH = 3.35e12
 """Bytes a second of its memory (data sheet)."""
 LINK = {1: float("inf"), 8: 450e9, 64: 50e9}

@@ -103,6 +103,7 @@ PICTURE = "data/images/train_00003.png"
 FILES = "diagnose --detections {at}/r.json --annotations {at}/" + VAL
 NO_SCORE = '[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}]'
 NO_OBJECT = coco(lambda content: content.update(annotations=[]), "val")
+A_PLAN = "{data: x, recipe: small, records: r.jsonl, seeds: [0], variants: {fcos: {}}}"
 
 CASES = {
     # Files of the set
@@ -304,6 +305,13 @@ CASES = {
     "split: groups": Case("data split {data} --group-by (", "--group-by is '(', no regular expression"),
     "stats: recipe": Case("data stats {data} --recipe smal", "no recipe 'smal'"),
     "check: nothing": Case("data check {at}/no", "{at}/no: there is no such folder"),
+    # Two runs
+    "compare: two files": Case("compare {at}/a.json {at}/b.json", "Two files of results need --annotations"),
+    "compare: no resample": Case("compare {run} {run} --resamples 0", "--resamples is 0; allowed: at least 1"),
+    "compare: file missing": Case("compare {run} {at}/b.json", "{at}/b.json: there is no such file"),
+    "compare: no object": Case(
+        "compare {at}/r.json {at}/r.json --annotations {at}/" + VAL, VAL + ": no object to find", results(), NO_OBJECT
+    ),
     "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(
@@ -314,6 +322,20 @@ CASES = {
         "study collect {at}/r --records {at}/f", "{at}/r/record.json is not JSON",
         lambda at: ((at / "r").mkdir(), text("r/recipe.yaml", "")(at), text("r/record.json", "{")(at)),
     ),
+    "run: share": Case("study run {at}/p --shard 3/2", "--shard is '3/2'; allowed: K/N with K from 1 to N"),
+    "run: minutes": Case("study run {at}/p --minutes 0", "--minutes is 0.0; allowed: a number above 0"),
+    "run: variant": Case(
+        "study run {at}/p --only fcso", "{at}/p: there is no variant 'fcso'. Did you mean 'fcos'?", text("p", A_PLAN)
+    ),
+    "status: failures": Case(
+        "study status {at}/p", "{at}/r.failed.json: not a list of failed runs", text("p", A_PLAN),
+        text("r.failed.json", "[1]"),
+    ),
+    "status: jobs": Case("study status {at}/p --jobs 0", "--jobs is 0; allowed: at least 1"),
+    "table: no plan": Case("study table 2", "Table 2 needs --plan PLAN…, such as studies/coco_table2.yaml"),
+    "table: unknown": Case("study table 8 --plan {at}/p", "no table 8; allowed: 1, 2, 3"),
+    "table: format of records": Case("study table {at}/f --format csv", "--plan and --format need the number"),
+    "table: against": Case("study table 2 --plan {at}/p --against x", "--against and --metrics are for files"),
     "table: no record": Case("study table {at}/f", "{at}/f, line 1: not JSON", text("f", "hello")),
 }  # fmt: skip
 

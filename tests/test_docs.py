@@ -58,6 +58,13 @@ OWN_FLAGS = {
         "seed",
         "group-by",
         "format",
+        "minutes",
+        "retry",
+        "only",
+        "shard",
+        "plan",
+        "resamples",
+        "json",
     ),
 }
 

@@ -1,10 +1,11 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and one process at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmmc.errors import InputError
@@ -30,3 +31,21 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         why = f"{error}." if isinstance(error, OSError) else f"{error} Is the disk full?"
         kept = " The older file is untouched." if path.exists() else ""
         raise InputError(f"{path} could not be written: {why}{kept}") from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait for other processes that are in such a block for the same folder, and let none in meanwhile.
+
+    Some network file systems cannot lock a folder; there nobody waits.
+    """
+    handle = None
+    with suppress(OSError):  # who writes there next says what is wrong with the folder
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,28 +11,10 @@ from mmmc.assign import ATSS
 from mmmc.errors import InputError
 from mmmc.recipe import digest, load_recipe
 from mmmc.study import records
-from mmmc.study.plan import read_plan, train_plan
+from mmmc.study.plan import read_plan
+from mmmc.study.running import train_plan
 
-PLAN = """
-data: {data}
-recipe: small
-records: found.jsonl
-seeds: [0, 1]
-common:
-  model: {{backbone: test_resnet, weights: none, frozen_stages: 1, channels: 16, groups: 4, depth: 1}}
-  augmentation: {{short: [64], long: 96}}
-  resize: {{short: 64, long: 96}}
-  train: {{iterations: 2, batch_size: 4, loggers: []}}
-variants:
-  "FCOS": {{}}
-  "FCOS, IoU":
-    criterion: {{init_args: {{quality_target: iou}}}}
-"""
-
-
-def write(path: Path, data: Path | str, text: str = PLAN) -> Path:
-    path.write_text(text.format(data=data))
-    return path
+from .plans import PLAN, write
 
 
 def test_a_plan_is_trained_once(tiny_set: Path, tmp_path: Path) -> None:
@@ -68,43 +47,6 @@ def test_another_folder_and_other_seeds(tiny_set: Path, tmp_path: Path) -> None:
     assert [run.seed for run in plan.runs()] == [7, 7, 8, 8]
     assert plan.set == tiny_set.name
     assert {run.recipe.data.path for run in plan.runs()} == {str(tiny_set)}
-
-
-def test_a_run_that_fails_is_named_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
-    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
-    said: list[str] = []
-    broken = tmp_path / "runs" / plan.runs()[0].folder
-    broken.mkdir(parents=True)
-    (broken / "notes.txt").write_text("mine")
-    assert not train_plan(plan, tmp_path / "runs", jobs=2, say=said.append)
-    assert sum(line.startswith("failed: FCOS, seed 0") for line in said) == 1
-    assert len(plan.missing()) == 1
-
-
-def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path) -> None:
-    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
-    said: list[str] = []
-    # The first takes some seconds; after it a budget of one is spent.
-    assert train_plan(plan, tmp_path / "runs", time_budget=1.0, say=said.append)
-    assert said[-1] == "3 runs are left for want of time."
-    assert len(plan.missing()) == 3
-
-
-def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:
-    plan = write(tmp_path / "plan.yaml", tiny_set, PLAN.replace("iterations: 2,", "iterations: 100000,"))
-    command = [sys.executable, "-m", "mmmc", "study", "run", str(plan), "--out", str(tmp_path / "runs")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    metrics = tmp_path / "runs" / read_plan(plan).runs()[0].folder / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while not metrics.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.terminate()
-    # Its pipes close once nobody holds them, a run neither.
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (130, "mmmc: interrupted.\n")
-    lines = metrics.read_text()
-    time.sleep(1)
-    assert metrics.read_text() == lines
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from mmmc.checkpoint import load_checkpoint, load_weights
-from mmmc.model import ModelConfig
 from mmmc.recipe import Recipe, load_recipe, recipe_names
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import _Run
 
 from .test_processes import in_two_processes
-from .tiny import differences, run, tiny_recipe
+from .tiny import differences, run, shrunk, tiny_recipe
 
 METHODS = [name for name in recipe_names() if name.startswith("small")]
 PUBLISHED = [name for name in recipe_names() if name.endswith(("_1x", "_2x"))]
@@ -89,18 +88,7 @@ def test_two_processes_equal_one_for_every_method(tiny_set: Path, start: Path, t
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_settings_train(name: str, tiny_set: Path, tmp_path: Path) -> None:
     """Two steps each, with the recipe's own head, losses and optimiser, on a small backbone and small pictures."""
-    recipe = load_recipe(name)
-    tiny = tiny_recipe(tiny_set)
-    model: ModelConfig = replace(recipe.model, backbone="test_resnet", weights="none", frozen_stages=1)
-    recipe = replace(
-        recipe,
-        data=tiny.data,
-        model=model,
-        augmentation=tiny.augmentation,
-        resize=tiny.resize,
-        train=replace(recipe.train, iterations=2, batch_size=2, workers=0, loggers=(), diagnose=0),
-    )
-    run(recipe, tmp_path / "run")
+    run(shrunk(load_recipe(name), tiny_set), tmp_path / "run")
     rows = [row for row in read_metrics(RunFolder(tmp_path / "run").metrics) if row["kind"] == "train"]
     assert rows
     assert rows[-1]["loss"] > 0

@@ -44,6 +44,19 @@ def tiny_recipe(folder: Path, **changes: dict[str, Any]) -> Recipe:
     )
 
 
+def shrunk(recipe: Recipe, folder: Path, **model: Any) -> Recipe:
+    """Two steps of a published recipe with its own head, losses and optimiser, on a small backbone and pictures."""
+    tiny = tiny_recipe(folder)
+    return replace(
+        recipe,
+        data=tiny.data,
+        model=replace(recipe.model, backbone="test_resnet", weights="none", frozen_stages=1, **model),
+        augmentation=tiny.augmentation,
+        resize=tiny.resize,
+        train=replace(recipe.train, iterations=2, batch_size=2, workers=0, loggers=(), diagnose=0),
+    )
+
+
 def tiny_mmmc(folder: Path, **changes: dict[str, Any]) -> Recipe:
     """The same with RFA, and with APS after a start by FCOS."""
     recipe = tiny_recipe(folder, **changes)

@@ -14,12 +14,13 @@ VERBS = {
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
+    "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
     "data": "check, convert, split, count, shrink a set; make the embedded one",
     "recipes": "list the recipes, or print one",
     "assigners": "list the label assigners, or print the page of one",
-    "study": "collect records of runs, and make tables of them",
+    "study": "train plans of many runs, and make tables of their records",
 }
 """Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from rich.console import Console
+from rich.progress import track
 
 from mmmc.data.coco import CocoSet, check_agreement
 from mmmc.data.formats import look, source_of
 from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError
+from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor
 from mmmc.recipe.reading import explain
 from mmmc.training.sets import open_sets, read_part
@@ -124,6 +127,15 @@ def eval_loader(config: Namespace, predictor: Predictor, pictures: CocoSet) -> E
         batch_size=trained.batch_size // trained.accumulate if config.batch_size is None else config.batch_size,
         pad_value=predictor.detector.backbone.normalize.padding,
     )
+
+
+def detect_all(config: Namespace, predictor: Predictor, pictures: CocoSet) -> list[dict[str, Any]]:
+    """COCO results of a set, with a bar on a terminal."""
+    screen = Console(stderr=True)
+    loader = eval_loader(config, predictor, pictures)
+    progress = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
+    found = [detections for batch in progress for detections in predictor.detect(batch)]
+    return to_results(found, predictor.categories.ids)
 
 
 def seconds(text: str) -> float:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 
-from mmmc.cli.arguments import add_run, add_set, eval_loader, open_run, open_set, parse, verb_parser
-from mmmc.evaluate import score, tables, to_results, write_results
+from mmmc.cli.arguments import add_run, add_set, detect_all, open_run, open_set, parse, verb_parser
+from mmmc.evaluate import score, tables, write_results
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -26,11 +25,7 @@ def run(arguments: Sequence[str]) -> None:
     config = parse(parser, arguments)
     predictor = open_run(config)
     pictures = open_set(config, predictor, require_objects=config.results is None)
-    loader = eval_loader(config, predictor, pictures)
-    screen = Console(stderr=True)
-    progress = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
-    found = [detections for batch in progress for detections in predictor.detect(batch)]
-    results = to_results(found, predictor.categories.ids)
+    results = detect_all(config, predictor, pictures)
     if config.results is not None:
         write_results(Path(config.results), results)
         print(f"{len(results)} detections in {len(pictures)} pictures: {config.results}")

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from jsonargparse import ArgumentParser, Namespace
+
 from mmmc.cli.arguments import parse, seconds, verb_parser
 from mmmc.errors import InputError, did_you_mean
 from mmmc.study import records, table
-from mmmc.study.plan import read_plan, train_plan
+from mmmc.study.filled import filled
+from mmmc.study.formats import FORMATS
+from mmmc.study.paper import numbers, paper_table
+from mmmc.study.plan import Plan, read_plan
+from mmmc.study.running import train_plan
+from mmmc.study.status import status, words
 from mmmc.training.folder import RunFolder
 
-ACTIONS = ("run", "collect", "table")
+ACTIONS = ("run", "status", "collect", "table")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Collect records of runs, or make a table of them."""
+    """Train plans, say how far they are, collect records of runs, or make tables of them."""
     action = arguments[0] if arguments else ""
     if action not in ACTIONS:
-        parser = verb_parser("study", "run PLAN…, collect RUN… --records FILE, or table FILE…")
+        parser = verb_parser(
+            "study", "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE…, or table N --plan PLAN…"
+        )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
         raise InputError(f"There is no command 'study {action}'.{did_you_mean(action, ACTIONS)}")
-    {"run": run_plans, "collect": collect, "table": print_table}[action](arguments[1:])
+    {"run": run_plans, "status": print_status, "collect": collect, "table": print_table}[action](arguments[1:])
 
 
 def run_plans(arguments: Sequence[str]) -> None:
@@ -32,29 +44,88 @@ def run_plans(arguments: Sequence[str]) -> None:
     parser = verb_parser(
         "study run", "Train every variant of a plan with every seed, several at a time; what is recorded is skipped."
     )
-    parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files, done one after the other")
-    parser.add_argument("--data", type=str | None, default=None, help="another folder than the plan's")
-    parser.add_argument("--seeds", type=list[int], default=[], help="others than the plan's, as [0,1,2]")
-    parser.add_argument("--out", type=str, default="runs/study", help="folder for the run folders")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    _add_plans(parser)
     parser.add_argument("--threads", type=int, default=1, help="threads of each run")
     parser.add_argument("--time", type=str | None, default=None, help="begin no run that would end later: 90s, 20m …")
+    parser.add_argument(
+        "--minutes", type=float | None, default=None, help="end after so many; runs that are cut go on the next time"
+    )
+    parser.add_argument("--retry", action="store_true", help="try runs again that failed before")
     config = parse(parser, arguments)
-    for name in ("jobs", "threads"):
-        if config[name] < 1:
-            raise InputError(f"--{name} is {config[name]}; allowed: at least 1.")
+    _at_least_one(config, "jobs", "threads")
+    if config.minutes is not None and not 0 < config.minutes < math.inf:
+        raise InputError(f"--minutes is {config.minutes}; allowed: a number above 0.")
     budget = seconds(config.time) if config.time else None
+    cut_after = None if config.minutes is None else 60 * config.minutes
     began = time.perf_counter()
-    plans = [read_plan(path, data=config.data, seeds=config.seeds) for path in config.plans]
+    plans = _plans(config)
+    sound = True
     # Whoever ends this process ends its runs as well; they are resumed the next time.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for plan in plans:
-            left = None if budget is None else budget - (time.perf_counter() - began)
-            if not train_plan(plan, config.out, jobs=config.jobs, threads=config.threads, time_budget=left, say=_say):
-                raise InputError("A run of the plan failed; its log is named above. Run the plan again to try again.")
+            gone = time.perf_counter() - began
+            sound &= train_plan(
+                plan,
+                config.out,
+                jobs=config.jobs,
+                threads=config.threads,
+                time_budget=None if budget is None else budget - gone,
+                cut_after=None if cut_after is None else cut_after - gone,
+                retry=config.retry,
+                say=_say,
+            )
     finally:
         signal.signal(signal.SIGTERM, before)
+    if not sound:
+        raise InputError("A run failed; its log is named above. The same command with --retry tries it again.")
+
+
+def print_status(arguments: Sequence[str]) -> None:
+    """Say how far plans are done, and what the rest will take."""
+    parser = verb_parser("study status", "Which runs of a plan are recorded, failed, cut or missing; the time left.")
+    _add_plans(parser)
+    config = parse(parser, arguments)
+    _at_least_one(config, "jobs")
+    for plan in _plans(config):
+        print(words(status(plan, config.out), config.jobs))
+
+
+def _add_plans(parser: ArgumentParser) -> None:
+    parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files, done one after the other")
+    _add_choice(parser)
+    parser.add_argument("--out", type=str, default="runs/study", help="folder for the run folders")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+
+
+def _add_choice(parser: ArgumentParser) -> None:
+    """What of the plans is meant."""
+    parser.add_argument("--data", type=str | None, default=None, help="another folder than the plan's")
+    parser.add_argument("--seeds", type=list[int], default=[], help="others than the plan's, as [0,1,2]")
+    parser.add_argument("--only", type=str, nargs="+", default=[], metavar="NAME", help="these variants alone")
+    parser.add_argument(
+        "--shard", type=str, default="1/1", metavar="K/N", help="of N equal shares of the runs the K-th, from 1"
+    )
+
+
+def _plans(config: Namespace) -> list[Plan]:
+    shard = _shard(config.shard)
+    return [
+        read_plan(path, data=config.data, seeds=config.seeds, only=config.only, shard=shard) for path in config.plans
+    ]
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard is {text!r}; allowed: K/N with K from 1 to N, such as 2/4.")
+    return int(match[1]), int(match[2])
+
+
+def _at_least_one(config: Namespace, *names: str) -> None:
+    for name in names:
+        if config[name] < 1:
+            raise InputError(f"--{name} is {config[name]}; allowed: at least 1.")
 
 
 def _say(message: str) -> None:
@@ -81,9 +152,17 @@ def collect(arguments: Sequence[str]) -> None:
 
 
 def print_table(arguments: Sequence[str]) -> None:
-    """Print mean and spread over seeds, or differences between variants, as Markdown."""
-    parser = verb_parser("study table", "Mean and standard deviation over seeds, as Markdown.")
-    parser.add_argument("files", type=str, nargs="+", metavar="FILE", help="files of records")
+    """Print mean and spread over seeds, differences between variants, or a table of the paper."""
+    parser = verb_parser(
+        "study table",
+        "Mean and standard deviation over seeds, as Markdown; or, with the number of a table of the paper and --plan, "
+        "that table with our runs beside what is printed there.",
+        usage="mmmc study table FILE… [--against NAME] [--metrics NAMES]\n"
+        "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json]",
+    )
+    parser.add_argument(
+        "files", type=str, nargs="+", metavar="FILE", help="files of records, or the number of a table of the paper"
+    )
     parser.add_argument(
         "--against", type=str | None, default=None, metavar="NAME", help="differences from this variant, seed by seed"
     )
@@ -94,8 +173,29 @@ def print_table(arguments: Sequence[str]) -> None:
         metavar="NAMES",
         help="of the records, with commas between, as AP,APs,APm,APl (default: AP,AP50,AP75; with --against: AP,AP75)",
     )
+    parser.add_argument("--plan", dest="plans", type=str, nargs="+", default=[], metavar="PLAN", help="YAML files")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="of a table of the paper")
+    _add_choice(parser)
     config = parse(parser, arguments)
+    if len(config.files) == 1 and config.files[0].isdigit():
+        _print_paper_table(config)
+        return
+    if config.plans or config.format != "markdown":
+        raise InputError(f"--plan and --format need the number of a table of the paper; allowed: {_numbers()}.")
     plain = config.against is None
     metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
     rows = table.summary([record for file in config.files for record in records.load(file)], metrics)
     print(table.markdown(rows) if plain else table.differences(rows, config.against))
+
+
+def _print_paper_table(config: Namespace) -> None:
+    if config.against or config.metrics:
+        raise InputError("--against and --metrics are for files of records; a table of the paper has its own.")
+    wanted = paper_table(int(config.files[0]))
+    if not config.plans:
+        raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")
+    sys.stdout.write(FORMATS[config.format](filled(wanted, _plans(config))))
+
+
+def _numbers() -> str:
+    return ", ".join(map(str, numbers()))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mmmc.errors import InputError, did_you_mean
-from mmmc.files import write_atomically
-from mmmc.recipe import Recipe, digest, load_recipe, to_yaml
+from mmmc.recipe import Recipe, digest, load_recipe
 from mmmc.recipe.reading import merge
 from mmmc.study import records
 
 KEYS = ("data", "recipe", "seeds", "records", "common", "variants")
+
+Identity = tuple[str, str, int, str]
+"""Values of `records.IDENTITY`."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,10 @@ class Run:
         words = re.findall(r"\w+", self.name)
         return "-".join([*words, str(self.seed), digest(self.recipe)])
 
+    def identity(self, set_name: str) -> Identity:
+        """As `records.identity` has it for the record of this run on a set."""
+        return self.name, set_name, self.seed, digest(self.recipe)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,6 +51,8 @@ class Plan:
         records: file that results are written to; what it holds is not trained again.
         recipes: by the variant's name, with seed 0.
         seeds: every variant is trained with each.
+        shard: number and count: of so many equal shares of the runs, this one, counted from 1.
+        other_data: a folder that was given instead of the plan's.
     """
 
     path: Path
@@ -56,23 +60,38 @@ class Plan:
     records: Path
     recipes: Mapping[str, Recipe]
     seeds: tuple[int, ...]
+    shard: tuple[int, int] = (1, 1)
+    other_data: str | None = None
 
     def runs(self) -> list[Run]:
-        """All runs, seed by seed, so that a plan that is cut short has complete pairs."""
-        return [
+        """All runs of the share, seed by seed, so that a plan that is cut short has complete pairs."""
+        runs = [
             Run(name, seed, replace(recipe, train=replace(recipe.train, seed=seed)))
             for seed in self.seeds
             for name, recipe in self.recipes.items()
         ]
+        number, count = self.shard
+        return runs[number - 1 :: count]
+
+    def recorded(self) -> dict[Identity, dict[str, Any]]:
+        """What the file of records holds, of this plan or not."""
+        known = records.load(self.records) if self.records.exists() else []
+        return {records.identity(record): record for record in known}
 
     def missing(self) -> list[Run]:
         """Runs without a record of the same recipe."""
-        known = records.load(self.records) if self.records.exists() else []
-        done = {tuple(record[key] for key in records.IDENTITY) for record in known}
-        return [run for run in self.runs() if (run.name, self.set, run.seed, digest(run.recipe)) not in done]
+        done = self.recorded()
+        return [run for run in self.runs() if run.identity(self.set) not in done]
 
 
-def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int] = ()) -> Plan:
+def read_plan(
+    path: str | Path,
+    *,
+    data: str | None = None,
+    seeds: Sequence[int] = (),
+    only: Sequence[str] = (),
+    shard: tuple[int, int] = (1, 1),
+) -> Plan:
     """Read a plan.
 
     The file is a mapping: `data`, a folder (`$MMMC_DATA/bccd`); `recipe`; `seeds`; `records`, a file relative to the
@@ -83,10 +102,12 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
         path: the file.
         data: another folder than the plan's; records name the set after it.
         seeds: others than the plan's.
+        only: the variants with these names alone.
+        shard: see `Plan`.
 
     Raises:
-        InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, or a
-            recipe is not allowed.
+        InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, a
+            recipe is not allowed, or there is no variant of a name.
     """
     path = Path(path)
     try:
@@ -103,13 +124,19 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
     for key in KEYS:
         if key not in content and key != "common":
             raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
-    data = data or os.path.expandvars(content["data"])
+    other_data, data = data, data or os.path.expandvars(content["data"])
     if "$" in data:
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
+    variants = content["variants"]
+    for name in only:
+        if name not in variants:
+            raise InputError(f"{path}: there is no variant {name!r}.{did_you_mean(name, list(variants))}")
     recipes = {}
-    for name, changes in content["variants"].items():
+    for name, changes in variants.items():
+        if only and name not in only:
+            continue
         own = dict(changes or {})
         recipe = own.pop("recipe", content["recipe"])
         recipes[name] = load_recipe(recipe, merge(common, own))
@@ -122,92 +149,6 @@ def read_plan(path: str | Path, *, data: str | None = None, seeds: Sequence[int]
         records=path.parent / content["records"],
         recipes=recipes,
         seeds=tuple(seeds or content["seeds"]),
+        shard=shard,
+        other_data=other_data,
     )
-
-
-@dataclass
-class _Job:
-    run: Run
-    process: subprocess.Popen[bytes]
-    began: float = field(default_factory=time.perf_counter)
-
-
-def train_plan(
-    plan: Plan,
-    out: str | Path,
-    *,
-    jobs: int = 1,
-    threads: int = 1,
-    time_budget: float | None = None,
-    say: Callable[[str], None] = print,
-) -> bool:
-    """Train what is missing, each run in a process of its own, and write each record as it comes.
-
-    A run that was cut is resumed from its folder.
-
-    Args:
-        plan: what is to be trained.
-        out: folder of the run folders.
-        jobs: runs at a time.
-        threads: of each.
-        time_budget: seconds after which no run is begun that, by the slowest so far, would end later.
-        say: told what begins and ends.
-
-    Returns:
-        Whether every run succeeded or was left for want of time.
-    """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    began, slowest, sound = time.perf_counter(), 0.0, True
-    waiting = plan.missing()
-    say(f"{plan.path}: {len(plan.runs()) - len(waiting)} runs are recorded, {len(waiting)} to do.")
-    active: list[_Job] = []
-    try:
-        while waiting or active:
-            late = time_budget is not None and time.perf_counter() - began + slowest > time_budget
-            while waiting and len(active) < jobs and not late:
-                run = waiting.pop(0)
-                say(f"begins: {run.name}, seed {run.seed}")
-                active.append(_Job(run, _start(run, out, threads)))
-            if late and not active:
-                say(f"{len(waiting)} runs are left for want of time.")
-                break
-            for job in _ended(active):
-                active.remove(job)
-                slowest = max(slowest, time.perf_counter() - job.began)
-                if job.process.returncode == 0:
-                    record = _record(job.run, out)
-                    records.append(plan.records, record)
-                    say(f"ended: {job.run.name}, seed {job.run.seed}: AP {100 * record['metrics']['AP']:.1f}")
-                else:
-                    sound = False
-                    say(f"failed: {job.run.name}, seed {job.run.seed}; see {out / (job.run.folder + '.log')}")
-            time.sleep(0.2)
-    finally:
-        for job in active:
-            job.process.terminate()
-            job.process.wait()
-    return sound
-
-
-def _ended(active: Sequence[_Job]) -> Iterator[_Job]:
-    return (job for job in list(active) if job.process.poll() is not None)
-
-
-def _start(run: Run, out: Path, threads: int) -> subprocess.Popen[bytes]:
-    folder = out / run.folder
-    command = [sys.executable, "-m", "mmmc", "train", "--quiet", "true"]
-    if (folder / "checkpoint.pt").is_file():
-        command += ["--resume", str(folder)]
-    else:
-        recipe = out / f"{run.folder}.yaml"
-        write_atomically(recipe, lambda path: path.write_text(to_yaml(run.recipe), encoding="utf-8"))
-        command += ["--recipe", str(recipe), "--out", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    with (out / f"{run.folder}.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-
-
-def _record(run: Run, out: Path) -> dict[str, Any]:
-    record = json.loads((out / run.folder / "record.json").read_text(encoding="utf-8"))
-    return {**record, "name": run.name}

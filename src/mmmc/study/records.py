@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import alone, write_atomically
 
 FIELDS: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -28,11 +28,16 @@ IDENTITY = ("name", "set", "seed", "recipe_hash")
 """Two records equal in these are of one run done twice."""
 
 
+def identity(record: dict[str, Any]) -> tuple[str, str, int, str]:
+    """Values of `IDENTITY`."""
+    return record["name"], record["set"], record["seed"], record["recipe_hash"]
+
+
 def append(path: str | Path, record: dict[str, Any]) -> None:
     """Add a record to the file, in the place of an earlier one of the same run if there is one.
 
-    The file is replaced as a whole, so it is never half written; of two processes that write at the same
-    moment, one record is lost.
+    The file is replaced as a whole, so it is never half written; processes that write at the same moment wait for one
+    another where the file system can lock folders.
 
     Raises:
         InputError: the record or a line of the file lacks a field or has one of a wrong type, or the
@@ -41,14 +46,15 @@ def append(path: str | Path, record: dict[str, Any]) -> None:
     """
     path = Path(path)
     _check(record, "The record")
-    records = load(path) if path.exists() else []
-    same = [number for number, other in enumerate(records) if all(other[key] == record[key] for key in IDENTITY)]
-    if same:
-        records[same[0]] = record
-    else:
-        records.append(record)
-    text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in records)
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    with alone(path.parent):
+        records = load(path) if path.exists() else []
+        same = [number for number, other in enumerate(records) if identity(other) == identity(record)]
+        if same:
+            records[same[0]] = record
+        else:
+            records.append(record)
+        text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in records)
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def load(path: str | Path) -> list[dict[str, Any]]:

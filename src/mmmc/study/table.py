@@ -1,4 +1,4 @@
-"""Tables of run records: mean and spread over seeds."""
+"""Tables of run records: mean and spread over seeds, and differences paired by seed."""
 
 from __future__ import annotations
 
@@ -95,19 +95,52 @@ def differences(rows: Sequence[Row], against: str) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _difference(row: Row, base: Row, metric: str) -> str:
-    mine = dict(zip(row.seeds, row.metrics[metric].values, strict=True))
+@dataclass(frozen=True)
+class Difference:
+    """Mean of paired differences, with Student's 95 % interval; both bounds are NaN for one pair.
+
+    Attributes:
+        n: number of pairs.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        """× 100: `+2.0 [-0.5, +4.5] (n = 3)`."""
+        interval = "" if self.n == 1 else f" [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+        return f"{100 * self.mean:+.1f}{interval} (n = {self.n})"
+
+
+def student(values: Sequence[float]) -> Difference | None:
+    """Mean and interval of paired differences; None without any.
+
+    Raises:
+        InputError: more than the table of t values covers.
+    """
+    if not values:
+        return None
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Difference(mean, math.nan, math.nan, 1)
+    if len(values) - 1 > len(T_QUANTILES):
+        raise InputError(f"There are {len(values)} pairs of seeds; allowed: at most {len(T_QUANTILES) + 1}.")
+    half = T_QUANTILES[len(values) - 2] * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return Difference(mean, mean - half, mean + half, len(values))
+
+
+def paired(row: Row, base: Row, metric: str) -> list[tuple[float, float]]:
+    """Values of both rows for each seed that both have."""
     theirs = dict(zip(base.seeds, base.metrics[metric].values, strict=True))
-    paired = [100 * (mine[seed] - theirs[seed]) for seed in row.seeds if seed in theirs]
-    if not paired:
-        return "–"
-    mean = float(np.mean(paired))
-    if len(paired) == 1:
-        return f"{mean:+.1f} (n = 1)"
-    if len(paired) - 1 > len(T_QUANTILES):
-        raise InputError(f"{row.name!r} has {len(paired)} pairs; allowed: at most {len(T_QUANTILES) + 1}.")
-    half = T_QUANTILES[len(paired) - 2] * float(np.std(paired, ddof=1)) / math.sqrt(len(paired))
-    return f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}] (n = {len(paired)})"
+    mine = zip(row.seeds, row.metrics[metric].values, strict=True)
+    return [(value, theirs[seed]) for seed, value in mine if seed in theirs]
+
+
+def _difference(row: Row, base: Row, metric: str) -> str:
+    found = student([mine - theirs for mine, theirs in paired(row, base, metric)])
+    return "–" if found is None else str(found)
 
 
 def _row(set_name: str, name: str, records: list[dict[str, Any]], metrics: Sequence[str]) -> Row:
@@ -131,11 +164,12 @@ def _row(set_name: str, name: str, records: list[dict[str, Any]], metrics: Seque
         set_name,
         name,
         seeds,
-        {metric: _spread([record["metrics"][metric] for record in records]) for metric in metrics},
+        {metric: spread([record["metrics"][metric] for record in records]) for metric in metrics},
     )
 
 
-def _spread(given: list[float | None]) -> Spread:
+def spread(given: Sequence[float | None]) -> Spread:
+    """Of one metric's values, None where it is undefined."""
     values = tuple(math.nan if value is None else float(value) for value in given)
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return Spread(values, float(np.mean(values)), sd)

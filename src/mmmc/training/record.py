@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmmc.data.coco import CocoSet
@@ -11,12 +12,19 @@ from mmmc.files import write_atomically
 from mmmc.recipe import Recipe, digest
 from mmmc.training.environment import environment
 from mmmc.training.folder import RunFolder
+from mmmc.training.journal import read_metrics
+
+AGREEMENT = ("gap_focal", "sum_focal", "gap_bce", "sum_bce")
+"""How well both tasks agree (`mmmc.label_measures`); what the paper's Tables 4 and 5 are made of."""
+
+SIXTHS = 6
+"""Parts of the training at whose ends a record says so; the paper prints five of 15,000 of 90,000 iterations."""
 
 
 def write_record(
     folder: RunFolder, recipe: Recipe, scored: CocoSet, scores: Scores, iterations: int, seconds: float
 ) -> None:
-    """Write `record.json`: what was trained, what it scored, on which machine, in how long."""
+    """Write `record.json`: what was trained, what it scored, how its tasks agreed, on which machine, in how long."""
     around = environment()
     place = scored.annotations.resolve().parent  # a JSON lies in a folder of the set, a data.yaml in the set itself
     record: dict[str, Any] = {
@@ -27,6 +35,7 @@ def write_record(
         "recipe_hash": digest(recipe),
         "version": around["packages"]["mmmc"],
         "metrics": scores.numbers(),
+        "agreement": agreement(read_metrics(folder.metrics), iterations),
         "iterations": iterations,
         "seconds": round(seconds, 1),
         "machine": {
@@ -39,3 +48,18 @@ def write_record(
     }
     text = json.dumps(record, indent=2) + "\n"
     write_atomically(folder.record, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def agreement(rows: Sequence[Mapping[str, Any]], iterations: int) -> list[dict[str, float] | None]:
+    """`AGREEMENT` and its `step` at the end of each sixth of a training, from the lines of its journal.
+
+    Each entry is of the nearest epoch's end, or None where none was looked at within half a sixth.
+    """
+    looked = [row for row in rows if row["kind"] == "assign" and all(name in row for name in AGREEMENT)]
+    found: list[dict[str, float] | None] = []
+    for part in range(1, SIXTHS + 1):
+        end = part * iterations / SIXTHS
+        near = [row for row in looked if abs(row["step"] - end) <= iterations / SIXTHS / 2]
+        nearest = min(near, key=lambda row: abs(row["step"] - end), default=None)
+        found.append(None if nearest is None else {name: nearest[name] for name in ("step", *AGREEMENT)})
+    return found

@@ -1,0 +1,177 @@
+"""The paper's tables: what is printed there, ours beside it, and what is missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmmc.cli import main
+from mmmc.errors import InputError
+from mmmc.recipe import digest
+from mmmc.study import records
+from mmmc.study.filled import filled
+from mmmc.study.formats import FORMATS, as_csv, as_json, latex, markdown
+from mmmc.study.paper import numbers, paper_table
+from mmmc.study.plan import Plan, read_plan
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+TWO = """
+data: {data}
+recipe: small
+records: found.jsonl
+seeds: [0, 1, 2]
+variants:
+  "FCOS, GIoU quality": {{}}
+  "+ RFA":
+    model: {{rfa: {{class_position: 1, box_position: 1}}}}
+"""
+
+AP = {"FCOS, GIoU quality": (0.30, 0.31, 0.32), "+ RFA": (0.31, 0.33, 0.35)}
+GAP = {"FCOS, GIoU quality": 0.2, "+ RFA": 0.15}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """Three seeds of two variants, all recorded."""
+    (tmp_path / "plan.yaml").write_text(TWO.format(data=tmp_path / "cells"))
+    plan = read_plan(tmp_path / "plan.yaml")
+    for run in plan.runs():
+        look = {"step": 5, "gap_focal": GAP[run.name], "sum_focal": 0.5, "gap_bce": 0.1, "sum_bce": 0.9}
+        records.append(plan.records, record(plan, run.name, run.seed, agreement=[None, *[look] * 5]))
+    return plan
+
+
+def record(plan: Plan, name: str, seed: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "set": plan.set,
+        "seed": seed,
+        "recipe_hash": digest(plan.recipes[name]),
+        "version": "0",
+        "metrics": {"AP": AP[name][seed], "AP50": 0.5, "AP75": 0.4},
+        "iterations": 540,
+        "seconds": 1,
+        "machine": {},
+    } | changes
+
+
+def forget(plan: Plan, name: str, seed: int) -> None:
+    kept = [r for r in records.load(plan.records) if (r["name"], r["seed"]) != (name, seed)]
+    plan.records.write_text("".join(json.dumps(r) + "\n" for r in kept))
+
+
+def test_ours_stand_beside_the_papers(plan: Plan) -> None:
+    """Gains of 1, 2 and 3 points: mean 2, deviation 1, t(2) = 4.303, so ± 4.303 / √3 = 2.48."""
+    (table,) = filled(paper_table(2), [plan])
+    text = markdown([table])
+    assert (
+        "| + RFA | 33.0 ± 2.0 (n = 3) | 50.0 ± 0.0 (n = 3) | 40.0 ± 0.0 (n = 3) | +2.0 [-0.5, +4.5] (n = 3) "
+        "| 40.5 | 58.0 | 44.3 | +1.1 | 0, 1, 2 |"
+    ) in text
+    assert "Ours: cells, efficientnet_lite0, 540 iterations of 8 pictures" in text
+    assert "Paper: coco, resnet50, 90,000 iterations of 16 pictures." in text
+    assert "Not the same: set, backbone, iterations, batch" in text
+    assert "+ APS: no plan given has a variant '+ APS'." in table.missing
+    assert "boxes begin at 2 strides" not in text  # a row that is not the paper's, and no plan has it
+
+
+def test_a_deleted_record_is_named_with_its_command(plan: Plan) -> None:
+    forget(plan, "+ RFA", 1)
+    (table,) = filled(paper_table(2), [plan])
+    assert f"+ RFA, seed 1: mmmc study run {plan.path} --only '+ RFA' --seeds '[1]'" in table.missing
+    assert "| + RFA | 33.0 ± 2.8 (n = 2) |" in markdown([table])
+    for seed in (0, 2):
+        forget(plan, "+ RFA", seed)
+    (table,) = filled(paper_table(2), [plan])
+    text = markdown([table])
+    assert "| + RFA | missing | missing | missing | – | 40.5 |" in text
+    assert f"- + RFA, seed 0, 1, 2: `mmmc study run {plan.path} --only '+ RFA' --seeds '[0, 1, 2]'`" in text
+    elsewhere = read_plan(plan.path, data=str(plan.path.parent / "other"))
+    assert any("--data" in sentence for sentence in filled(paper_table(2), [elsewhere])[0].missing)
+
+
+def test_losses_over_the_training(plan: Plan) -> None:
+    (table,) = filled(paper_table(4), [plan])
+    text = markdown([table])
+    base = "| base, focal loss | – | 0.200 ± 0.000 (n = 3) |"
+    assert base in text
+    # From 0.2 to 0.15 is a quarter less.
+    assert "| reduction, RFA, focal loss | – | 25.0 % [25.0, 25.0] (n = 3) |" in text
+    assert "| -5.7 % (printed 1.3 %) |" in text
+    assert table.missing == ()
+
+
+def test_old_records_do_not_hold_the_losses(plan: Plan) -> None:
+    for seed in (0, 1):
+        records.append(plan.records, record(plan, "+ RFA", seed))
+    records.append(plan.records, record(plan, "+ RFA", 2, agreement=[None] * 6))
+    missing = "\n".join(filled(paper_table(5), [plan])[0].missing)
+    assert (
+        "RFA, focal loss, seed 0, 1 (the record says nothing of sum_focal: it was made by an older version)" in missing
+    )
+    assert "seed 2 (no sum_focal: the run did not look at labels, train.diagnose is 0)" in missing
+    assert f"remove its line from {plan.records}, then mmmc study run {plan.path} --only '+ RFA'" in missing
+
+
+def test_what_the_paper_prints_as_reduction_and_what_follows_from_its_rows() -> None:
+    """By hand: (0.141 − 0.149) / 0.141 = −5.7 %, and (0.580 − 0.570) / 0.580 = 1.7 %; the other cells agree."""
+    wrong = {}
+    for number in (4, 5):
+        table = paper_table(number)
+        base, rfa = table.rows[:2]
+        for column, printed in rfa.printed_reduction.items():
+            correct = 100 * (base.printed[column] - rfa.printed[column]) / base.printed[column]
+            if abs(correct - printed) > 0.21:
+                wrong[number, column] = (round(correct, 1), printed)
+    assert wrong == {(4, "45k"): (-5.7, 1.3), (5, "15k"): (1.7, 1.2)}
+
+
+def test_formats_hold_the_same_numbers(plan: Plan) -> None:
+    tables = filled(paper_table(2), [plan])
+    row = json.loads(as_json(tables))[0]["rows"][2]
+    assert (row["name"], row["seeds"], row["columns"]["AP"]["paper"]) == ("+ RFA", [0, 1, 2], 40.5)
+    assert row["columns"]["AP"]["values"] == pytest.approx([31, 33, 35])
+    assert row["columns"]["AP"]["difference"]["mean"] == pytest.approx(2)
+    lines = [line for line in csv.DictReader(io.StringIO(as_csv(tables))) if line["row"] == "+ RFA"]
+    assert [line["column"] for line in lines] == ["AP", "AP50", "AP75"]
+    assert float(lines[0]["mean"]) == pytest.approx(33)
+    assert (float(lines[0]["low"]), float(lines[0]["high"])) == pytest.approx((2 - 2.484, 2 + 2.484), abs=1e-3)
+    text = latex(tables)
+    assert r"+ RFA & 33.0 $\pm$ 2.0 (n = 3) &" in text
+    assert text.count(r"\begin{tabular}{lrrrrrrrrr}") == 1
+
+
+def test_sets_have_a_table_each(plan: Plan) -> None:
+    other = read_plan(plan.path, data="elsewhere/signs")
+    assert [table.set for table in filled(paper_table(2), [plan, other])] == ["cells", "signs"]
+
+
+@pytest.mark.parametrize("number", numbers())
+def test_every_row_has_a_variant_in_the_plan_of_its_table(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMMC_DATA", "data")
+    table = paper_table(number)
+    plans = list(STUDIES.glob(f"*_table{number}.yaml"))
+    assert STUDIES / f"coco_table{number}.yaml" in plans
+    for path in plans:
+        plan = read_plan(path)
+        rows = filled(table, [plan])[0].rows
+        assert {row.row.name for row in rows} >= {row.name for row in table.rows if not row.optional}
+        assert set(plan.recipes) <= {variant for row in table.rows for variant in row.variants}, path
+        for row in table.rows:
+            assert row.optional or any(variant in plan.recipes for variant in row.variants), (path, row.name)
+            assert row.base is None or row.base in {other.name for other in table.rows}
+
+
+def test_the_command(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in FORMATS:
+        assert main(["study", "table", "2", "--plan", str(plan.path), "--format", name]) == 0
+        assert "RFA" in capsys.readouterr().out
+    assert numbers() == [1, 2, 3, 4, 5, 6, 7]
+    with pytest.raises(InputError, match="no table 8; allowed: 1, 2, 3"):
+        paper_table(8)

@@ -1,0 +1,211 @@
+"""Runs of plans: what fails, what is cut, what is killed, and what is left to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mmmc.cli import main
+from mmmc.recipe import load_recipe
+from mmmc.study import failures, records, running
+from mmmc.study.on_paper import gpu_hours
+from mmmc.study.plan import read_plan
+from mmmc.study.running import train_plan
+from mmmc.study.status import duration, status, words
+
+from .plans import PLAN, write
+
+
+def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    out = tmp_path / "runs"
+    said: list[str] = []
+    broken = out / plan.runs()[0].folder
+    broken.mkdir(parents=True)
+    (broken / "notes.txt").write_text("mine")
+    assert not train_plan(plan, out, jobs=2, say=said.append)
+    assert sum(line.startswith("failed: FCOS, seed 0") for line in said) == 1
+    assert [(run.name, run.seed) for run in plan.missing()] == [("FCOS", 0)]
+    found = status(plan, out)
+    ((run, failure),) = found.failed
+    assert (run.name, len(found.recorded), found.ahead) == ("FCOS", 3, ())
+    assert f"{broken} holds something else" in failure["error"]
+    assert "failed: FCOS, seed 0: mmmc: " in words(found, 1)
+    # Tables read the records alone, and the next call leaves it out.
+    assert len(records.load(plan.records)) == 3
+    assert train_plan(plan, out, say=said.append)
+    assert said[-1] == "1 of them failed before and are left out; --retry tries them again."
+    (broken / "notes.txt").unlink()
+    assert train_plan(plan, out, retry=True, say=said.append)
+    assert (plan.missing(), failures.load(plan.records)) == ([], {})
+    assert not failures.beside(plan.records).exists()
+
+
+def test_a_run_that_is_killed_has_failed(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "plan.yaml", tiny_set)
+    start = running._start
+
+    def start_and_kill(*arguments: Any) -> subprocess.Popen[bytes]:
+        process = start(*arguments)
+        process.kill()
+        return process
+
+    monkeypatch.setattr(running, "_start", start_and_kill)
+    where = [str(path), "--only", "FCOS", "--seeds", "[0]", "--out", str(tmp_path / "runs")]
+    assert main(["study", "run", *where]) == 2
+    assert "The same command with --retry tries it again." in capsys.readouterr().err
+    assert main(["study", "status", *where]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path}: 0 recorded, 1 failed, 0 cut, 0 missing\n")
+    assert "  failed: FCOS, seed 0: ended by signal 9 (SIGKILL) (" in said
+
+
+def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    said: list[str] = []
+    # The first takes some seconds; after it a budget of one is spent.
+    assert train_plan(plan, tmp_path / "runs", time_budget=1.0, say=said.append)
+    assert said[-1] == "3 runs are left for want of time."
+    assert len(plan.missing()) == 3
+
+
+def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:
+    plan = write(tmp_path / "plan.yaml", tiny_set, PLAN.replace("iterations: 2,", "iterations: 100000,"))
+    command = [sys.executable, "-m", "mmmc", "study", "run", str(plan), "--out", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "runs" / read_plan(plan).runs()[0].folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.terminate()
+    # Its pipes close once nobody holds them, a run neither.
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "mmmc: interrupted.\n")
+    lines = metrics.read_text()
+    time.sleep(1)
+    assert metrics.read_text() == lines
+
+
+def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Path) -> None:
+    """At the worst moments: before the first checkpoint, in both epochs, before and after a record is kept."""
+    whole, cut = (tmp_path / name for name in ("whole", "cut"))
+    for folder in (whole, cut):
+        folder.mkdir()
+        content = yaml.safe_load(PLAN.format(data=tiny_set))
+        content["seeds"] = [0]
+        content["common"]["train"] |= {"iterations": 6, "log_every": 1}
+        (folder / "plan.yaml").write_text(yaml.safe_dump(content))
+    plan = read_plan(cut / "plan.yaml")
+    assert train_plan(read_plan(whole / "plan.yaml"), whole / "runs", jobs=2)
+    first, second = (cut / "runs" / run.folder for run in plan.runs())
+
+    def lines(folder: Path) -> int:
+        metrics = folder / "metrics.jsonl"
+        return metrics.read_text().count('"kind": "train"') if metrics.exists() else 0
+
+    moments: list[Callable[[], object]] = [
+        lambda: first.exists(),
+        lambda: lines(first) >= 1,
+        lambda: lines(first) >= 4,
+        lambda: (first / "record.json").exists(),
+        lambda: plan.records.exists() and lines(second) >= 1,
+    ]
+    command = [sys.executable, "-m", "mmmc", "study", "run", str(plan.path), "--out", str(cut / "runs")]
+    for moment in moments:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not moment():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not plan.records.exists() or len(records.load(plan.records)) == 1
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+    same = [
+        {key: value for key, value in record.items() if key not in ("seconds", "machine")}
+        for record in records.load(plan.records)
+    ]
+    of_whole = sorted(records.load(whole / "found.jsonl"), key=lambda record: str(record["name"]))
+    assert same == [
+        {key: value for key, value in record.items() if key not in ("seconds", "machine")} for record in of_whole
+    ]
+    assert not failures.load(plan.records)
+
+
+def test_a_plan_that_is_killed_takes_its_runs_along(tiny_set: Path, tmp_path: Path) -> None:
+    text = PLAN.replace("iterations: 2,", "iterations: 100000, log_every: 1,")
+    plan = write(tmp_path / "plan.yaml", tiny_set, text)
+    metrics = tmp_path / "runs" / read_plan(plan).runs()[0].folder / "metrics.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmmc", "study", "run", str(plan), "--out", str(tmp_path / "runs")],
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    size = os.path.getsize(metrics)
+    time.sleep(1)
+    assert os.path.getsize(metrics) == size
+
+
+def test_after_its_minutes_a_plan_ends_and_goes_on_later(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set, PLAN.replace("iterations: 2,", "iterations: 60,")))
+    out = tmp_path / "runs"
+    said: list[str] = []
+    checkpoint = out / plan.runs()[0].folder / "checkpoint.pt"
+    began = time.perf_counter()
+    for seconds in (4.0, 8.0, 16.0, 32.0):  # until one is long enough for a start on this machine
+        assert train_plan(plan, out, cut_after=seconds, say=said.append)
+        if checkpoint.exists():
+            break
+    assert time.perf_counter() - began < 65
+    assert said[-1] == "time is up: 1 runs are cut, 3 not begun; the same command goes on."
+    found = status(plan, out)
+    assert [(run.name, run.seed) for run in found.cut] == [("FCOS", 0)]
+    assert (len(found.missing), found.recorded, found.failed) == (3, (), ())
+
+
+def test_what_is_left_takes_the_median_of_what_is_recorded(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), seeds=[0, 1, 2])
+    usual = {"version": "0", "metrics": {"AP": 0.5}, "iterations": 1, "recipe_hash": "x", "machine": {}, "seed": 0}
+    for number, (name, seconds) in enumerate((("tiny", 100), ("tiny", 700), ("tiny", 300), ("other", 9999))):
+        records.append(plan.records, {**usual, "name": str(number), "set": name, "seconds": seconds})
+    found = status(plan, tmp_path / "runs")
+    assert (found.seconds, len(found.missing)) == (300, 6)
+    assert found.seconds_left(jobs=4) == 600
+    assert "left: about 10 min with --jobs 4; a recorded run on tiny took 5 min (median)" in words(found, 4)
+    assert [duration(seconds) for seconds in (99, 5940, 36000)] == ["99 s", "99 min", "10.0 h"]
+
+
+def test_hours_on_paper() -> None:
+    """A forward pass of the published detector is 214.7 billion multiply-adds at 800 × 1344 (docs/performance.md)."""
+    recipe = load_recipe("fcos_r50_1x")
+    by_hand = 3 * 2 * 214.7e9 * 90_000 * 16 / (0.25 * 989e12) / 3600
+    hours = gpu_hours(recipe)
+    assert hours == pytest.approx(by_hand, rel=0.01)
+    assert gpu_hours(load_recipe("fcos_r50_2x")) == pytest.approx(2 * hours)
+    assert gpu_hours(replace(recipe, train=replace(recipe.train, iterations=None))) is None
+
+
+def test_shares_of_a_plan_are_whole_together(tiny_set: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "plan.yaml", tiny_set)
+    shares = [read_plan(path, shard=(number, 3)).runs() for number in (1, 2, 3)]
+    assert [len(share) for share in shares] == [2, 1, 1]
+    assert sorted(run.folder for share in shares for run in share) == sorted(r.folder for r in read_plan(path).runs())
+    assert {run.name for run in read_plan(path, only=["FCOS, IoU"]).runs()} == {"FCOS, IoU"}
