@@ -153,7 +153,7 @@ CASES = {
     ),
     "not a picture": Case("train {data}", PICTURE + ": not a picture", text(PICTURE, "hello")),
     # Commands and options
-    "unknown command": Case("trian", "no command 'trian'. Did you mean 'train'? Allowed: assigners, data, diagnose"),
+    "unknown command": Case("trian", "no command 'trian'. Did you mean 'train'? Allowed: assigners, compare, data"),
     "unknown action": Case("data mak {at}/new", "no command 'data mak'. Did you mean 'make'?"),
     "unknown flag": Case("train {data} --recpie small", "--recpie … Did you mean 'recipe'? Allowed: accelerator"),
     "unknown flag of predict": Case("predict {run} {data} --treshold 1", "Did you mean 'threshold'?"),
