@@ -233,7 +233,7 @@ def candidates(hint: Any, option: Any) -> list[Any]:
     if isinstance(option, str):
         return choices or [f"{option}_other"]
     if option is None:
-        return ["text", 3, 0.5, FCOS(), DenseCriterion(gamma=1.5), CenterPrior()]
+        return [*choices, "text", 3, 0.5, FCOS(), DenseCriterion(gamma=1.5), CenterPrior()]
     return [option * 2, 0.9 * option, 1, 0.5]
 
 
