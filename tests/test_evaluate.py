@@ -1,9 +1,10 @@
+"""COCO's numbers and the best thresholds: equal to pycocotools', and by hand."""
+
 from __future__ import annotations
 
 import contextlib
 import copy
 import io
-import json
 import logging
 import math
 import os
@@ -11,97 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from evaluation_scenes import CATEGORY_IDS, NOWHERE, A, B, found, random_set, truth
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from rich.console import Console
 
 from mmmc.data.coco import read_coco
 from mmmc.errors import InputError
 from mmmc.evaluate import (
     DEFAULT_THRESHOLD,
     NUMBERS,
-    Scores,
     Threshold,
     best_thresholds,
     score,
-    tables,
     to_results,
-    write_results,
 )
-from mmmc.structures import Detections
-
-CATEGORY_IDS = (90, 3, 17, 1, 44, 62, 8, 70, 25, 51)
-"""Sparse, and not in the order of the class indices."""
-
-
-def truth(*objects: tuple[int, int, list[float], int], images: int = 2) -> dict:
-    """Ground truth of the classes `cat` (id 7) and `dog` (id 3) from (image, category, bbox, iscrowd)."""
-    return {
-        "images": [{"id": number, "width": 200, "height": 200} for number in range(1, images + 1)],
-        "categories": [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}],
-        "annotations": [
-            {
-                "id": number,
-                "image_id": image,
-                "category_id": category,
-                "bbox": box,
-                "area": box[2] * box[3],
-                "iscrowd": c,
-            }
-            for number, (image, category, box, c) in enumerate(objects)
-        ],
-    }
-
-
-def found(*detections: tuple[int, int, list[float], float]) -> list[dict]:
-    return [
-        {"image_id": image, "category_id": category, "bbox": box, "score": score}
-        for image, category, box, score in detections
-    ]
-
-
-A, B, NOWHERE = [0.0, 0.0, 20.0, 20.0], [100.0, 100.0, 50.0, 50.0], [60.0, 10.0, 20.0, 20.0]
-
-
-def random_set(pictures: int = 300) -> tuple[dict, list[Detections]]:
-    """Objects of all sizes, crowds, pictures without objects or detections, equal scores, a picture with many."""
-    rng = np.random.default_rng(0)
-    annotations, detections = [], []
-    for image_id in range(1, pictures + 1):
-        boxes, labels = [], []
-        for _ in range(rng.integers(0, 9)):
-            side = 2 ** rng.uniform(2, 8, size=2)
-            box, label = [*rng.uniform(0, 300, size=2), *side], int(rng.integers(0, 9))
-            crowd = int(rng.random() < 0.1)
-            annotations.append(
-                {"image_id": image_id, "category_id": CATEGORY_IDS[label], "bbox": [float(v) for v in box]}
-                # A segmented object's area is less than its box's.
-                | {"id": len(annotations) + 1, "area": float(side.prod() * rng.uniform(0.4, 1)), "iscrowd": crowd}
-            )
-            for _ in range(rng.integers(0, 4)):
-                boxes.append(np.array(box) + rng.normal(0, 0.08, 4) * np.array([*side, *side]))
-                labels.append(label if rng.random() < 0.9 else int(rng.integers(0, 10)))
-        for _ in range(150 if image_id == 7 else rng.integers(0, 4)):
-            boxes.append(np.array([*rng.uniform(0, 300, size=2), *rng.uniform(5, 100, size=2)]))
-            labels.append(0 if image_id == 7 else int(rng.integers(0, 10)))
-        if rng.random() < 0.1:
-            boxes, labels = [], []
-        xywh = torch.tensor(np.array(boxes).reshape(-1, 4), dtype=torch.float32)
-        xywh[:, 2:].clamp_(min=1)
-        detections.append(
-            Detections(
-                boxes=torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], dim=1),
-                scores=torch.tensor(rng.random(len(boxes)).round(2), dtype=torch.float32),
-                labels=torch.tensor(labels, dtype=torch.long),
-                image_id=image_id,
-            )
-        )
-    return {
-        "images": [{"id": number, "width": 640, "height": 640} for number in range(1, pictures + 1)],
-        "categories": [{"id": number, "name": f"class {index}"} for index, number in enumerate(CATEGORY_IDS)],
-        "annotations": annotations,
-    }, detections
 
 
 @pytest.fixture(scope="module")
@@ -289,75 +213,6 @@ def test_two_categories_of_one_name_are_refused():
     ground_truth["categories"][1]["name"] = "cat"
     with pytest.raises(InputError, match="'cat'"):
         score(ground_truth, [])
-
-
-def detections(image_id: int, *boxes: list[float]) -> Detections:
-    return Detections(
-        torch.tensor(boxes).view(-1, 4), torch.linspace(0.9, 0.1, len(boxes)), torch.arange(len(boxes)), image_id
-    )
-
-
-def test_results_are_what_coco_takes():
-    results = to_results([detections(9, [0.1, 2, 10.3, 5], [1, 1, 2, 4]), detections(4), detections(2, A)], (7, 3))
-    assert [(r["image_id"], r["category_id"]) for r in results] == [(2, 7), (9, 7), (9, 3)]
-    assert set(results[0]) == {"image_id", "category_id", "bbox", "score"}
-    assert results[2]["bbox"] == [1.0, 1.0, 1.0, 3.0]
-    # float32 numbers, subtracted in float64.
-    low, high = float(np.float32(0.1)), float(np.float32(10.3))
-    assert results[1]["bbox"] == [low, 2.0, high - low, 3.0]
-    assert {type(value) for r in results for value in [*r["bbox"], r["score"]]} == {float}
-
-
-def test_a_picture_twice_is_refused():
-    with pytest.raises(ValueError, match="id 4"):
-        to_results([detections(4, A), detections(2), detections(4)], (7,))
-
-
-def test_the_way_through_a_file_changes_no_number(tmp_path, scene):
-    path = tmp_path / "new" / "results.json"
-    write_results(path, scene[1])
-    again = json.loads(path.read_text())
-    assert again == scene[1]
-    assert [file.name for file in path.parent.iterdir()] == ["results.json"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "results.json"
-    write_results(path, found((1, 7, A, 0.9)))
-    before = path.read_text()
-    with pytest.raises(ValueError, match="JSON"):
-        write_results(path, found((1, 7, A, math.nan)))
-    assert path.read_text() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_scores_survive_json(scene):
-    scores = score(*scene)
-    text = json.dumps(scores.to_dict(), allow_nan=False)
-    again = Scores.from_dict(json.loads(text))
-    assert again.to_dict() == scores.to_dict()
-    assert repr(again) == repr(scores)  # NaN is not equal to itself, its text is.
-    assert json.loads(text)["per_class"]["class 9"]["AP"] is None
-    assert scores.numbers()["AP"] == scores.AP
-    assert tuple(scores.numbers()) == NUMBERS
-
-
-def test_tables_show_percent_and_a_dash_for_what_is_undefined():
-    scores = score(truth((1, 7, A, 0), (1, 7, B, 0)), found((1, 7, A, 0.9)))
-    console = Console(file=io.StringIO(), width=80)
-    console.print(tables(scores))
-    lines = [line.replace("│", " ").split() for line in console.file.getvalue().splitlines()]
-    assert ["50.5", "50.5", "50.5", "100.0", "0.0", "–"] in lines
-    assert ["cat", "2", "50.5", "50.5", "50.5"] in lines
-    assert ["dog", "0", "–", "–", "–"] in lines
-
-
-def test_a_class_name_is_no_markup():
-    ground_truth = truth((1, 7, A, 0))
-    ground_truth["categories"][0]["name"] = "[/red]"
-    console = Console(file=io.StringIO(), width=80)
-    console.print(tables(score(ground_truth, [])))
-    assert "[/red]" in console.file.getvalue()
 
 
 @pytest.mark.skipif("MMMC_DATA" not in os.environ, reason="MMMC_DATA does not name a folder with the set bccd")

@@ -1,24 +1,20 @@
-"""Recipes from YAML and back, on top of one another, refused, and told apart by a digest."""
+"""Recipes from YAML and back, on top of one another, and refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from stranger import WHOLE, Whole
 
-from mmmc.assign import APS, FCOS, Assigner
+from mmmc.assign import APS, FCOS
 from mmmc.criterion import DenseCriterion
 from mmmc.data.transforms import Augmentation, Resize
 from mmmc.errors import InputError
-from mmmc.parts import CenterPrior
 from mmmc.recipe import (
-    DataConfig,
     OptimizerConfig,
     Recipe,
-    TrainConfig,
     WarmStart,
     digest,
     from_dict,
@@ -29,17 +25,6 @@ from mmmc.recipe import (
     to_yaml,
 )
 from mmmc.recipe.reading import instantiate, set_recipe
-
-
-@dataclass(frozen=True)
-class Whole(FCOS):
-    """A stranger's assigner: FCOS with another default and an option of its own."""
-
-    center_radius: float | None = None
-    pull: float = 0.5
-
-
-WHOLE = f"{Whole.__module__}.Whole"
 
 
 def write(path: Path, text: str) -> Path:
@@ -202,88 +187,6 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_the_default_recipe(tmp_path: Path) -> None:
     assert load_recipe(write(tmp_path / "r.yaml", "# nothing")) == Recipe()
-
-
-# The digest
-
-UNCOUNTED = {(DataConfig, f.name) for f in fields(DataConfig)} | {
-    (TrainConfig, name) for name in ("seed", "workers", "log_every", "diagnose", "loggers")
-}
-
-
-def variations(value: Any) -> Iterator[tuple[tuple[type, str], Any]]:
-    """The same dataclass with one option changed, for each option in turn, by its class and the option's name."""
-    hints = get_type_hints(type(value))
-    for field in fields(value):
-        option = getattr(value, field.name)
-        if is_dataclass(option):
-            for key, changed in variations(option):
-                yield key, replace(value, **{field.name: changed})
-        else:
-            yield (type(value), field.name), replaced(value, field.name, candidates(hints[field.name], option))
-
-
-def candidates(hint: Any, option: Any) -> list[Any]:
-    """Other values of an option, of which one at least is allowed."""
-    choices = [choice for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for choice in get_args(kind)]
-    if isinstance(option, tuple):
-        return [tuple(type(part)(0.9 * part) for part in option if not isinstance(part, str)), tuple(choices[1:])]
-    if isinstance(option, bool):
-        return [not option]
-    if isinstance(option, str):
-        return choices or [f"{option}_other"]
-    if option is None:
-        return [*choices, "text", 3, 0.5, FCOS(), DenseCriterion(gamma=1.5), CenterPrior()]
-    return [option * 2, 0.9 * option, 1, 0.5]
-
-
-def replaced(value: Any, name: str, others: list[Any]) -> Any:
-    for other in others:
-        if other != getattr(value, name):
-            try:
-                return replace(value, **{name: other})
-            except (InputError, TypeError):
-                continue  # not of this option's type or range
-    raise AssertionError(f"{type(value).__name__}.{name}: none of {others} is another allowed value")
-
-
-@pytest.mark.parametrize("recipe", [Recipe(), load_recipe("small")], ids=["default", "small"])
-def test_the_digest_counts_every_option_but_seed_set_and_log(recipe: Recipe) -> None:
-    own = digest(recipe)
-    changed = {key: digest(variation) for key, variation in variations(recipe)}
-    assert {key for key, value in changed.items() if value == own} == UNCOUNTED
-    counted = [value for key, value in changed.items() if key not in UNCOUNTED]
-    assert len(set(counted)) == len(counted) > 40
-
-
-def test_the_digest_stays_what_it_was() -> None:
-    """Records of runs carry it: a new option with its default must not change it."""
-    assert digest(load_recipe("fcos_r50_1x")) == "0a540e4335c5"
-    assert digest(Recipe()) == "44136fa355b3"
-
-
-def test_defaults_of_another_class_do_not_count() -> None:
-    whole = Recipe(assigner=Whole())
-    assert digest(whole) != digest(Recipe())
-    assert digest(Recipe(assigner=Whole(pull=1.0))) != digest(whole)
-    written = to_dict(whole)
-    assert written["assigner"] == {
-        "class_path": WHOLE,
-        "init_args": {"range_strides": 8.0, "center_radius": None, "pull": 0.5},
-    }
-    assert from_dict(written) == whole
-
-    @dataclass(frozen=True)
-    class Later(Whole):
-        """The same class in a later version, with a new option."""
-
-        new: float = 1.0
-
-    Later.__qualname__, Later.__module__ = "Whole", Whole.__module__
-    later: Assigner = Later()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(globals(), "Whole", Later)
-        assert digest(Recipe(assigner=later)) == digest(whole)
 
 
 MMMC = {"small_mmmc", "demo", "mmmc_r50_1x", "mmmc_r50_2x", "mmmc_r101_2x", "mmmc_x101_2x"}

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mmmc.assign.admission import by_fcos, long_enough, with_nearest
 from mmmc.assign.aps_steps import Levels, Looked, Owners, Scores, Split, Steps
 from mmmc.assign.candidates import Candidates, best_candidates
 from mmmc.assign.conflicts import object_states, owners, provide
@@ -178,28 +179,13 @@ class APS(Assigner):
         """Points in the box on levels that may see it and, with `tiny: nearest`, one for each object without any."""
         own = objects.in_box
         if self.least_cells:
-            longer = (objects.boxes[..., 2:] - objects.boxes[..., :2]).amax(dim=2)
-            cells = self.least_cells * points.stride.to(longer.dtype)
-            own = own & ((points.level == 0) | (longer[..., None] >= cells))
-        if self.tiny == "none" or not objects.boxes.shape[1]:
-            return own
-        centers = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
-        within = torch.stack([points.within(target.size) for target in targets]) & (points.level == 0)
-        away = (points.xy.to(centers.dtype) - centers[:, :, None]).square().sum(dim=3)
-        nearest = away.masked_fill(~within[:, None], torch.inf).argmin(dim=2, keepdim=True)
-        numbers = torch.arange(centers.shape[1], device=centers.device)
-        counts = torch.stack([numbers < count for count in objects.counts])
-        alone = ~own.any(dim=2, keepdim=True) & counts[..., None]
-        return own | torch.zeros_like(own).scatter(2, nearest, alone)
+            own = own & long_enough(points, objects, self.least_cells)
+        return with_nearest(points, objects, targets, own) if self.tiny == "nearest" and own.shape[1] else own
 
     def permitted(self, points: Points, objects: Objects) -> Bool[Tensor, "B M P"]:
         """Pairs whose point may be a candidate where it lies; all of them unless hand-set rules are switched on."""
-        fcos = FCOS(
-            self.range_strides if not self.scale and self.spatial_levels == "ranges" else None, self.center_radius
-        )
-        xy = points.xy.to(objects.boxes.dtype)
-        masks = [(fcos.in_range(points, xy, box) & fcos.near_center(points, xy, box)).T for box in objects.boxes]
-        return torch.stack(masks).expand_as(objects.in_box)
+        ranges = self.range_strides if not self.scale and self.spatial_levels == "ranges" else None
+        return by_fcos(FCOS(ranges, self.center_radius), points, objects).expand_as(objects.in_box)
 
     def candidates(self, points: Points, losses: PairLosses, allowed: Bool[Tensor, "B M P"]) -> Candidates:
         """Step 1: on each level the `min(K, n)` allowed points of least `Lc + Lr` (Eqs. 4 and 5).
@@ -286,8 +272,7 @@ class APS(Assigner):
         on_level = looked.eligible & levels.chosen[:, :, points.level]
         if self.scale_only == "inside":
             return on_level
-        fcos, xy = FCOS(None, self.sampling_radius), points.xy.to(objects.boxes.dtype)
-        central = on_level & torch.stack([fcos.near_center(points, xy, box).T for box in objects.boxes])
+        central = on_level & by_fcos(FCOS(None, self.sampling_radius), points, objects)
         total = (shortlist.cls + shortlist.reg).masked_fill(~shortlist.valid, torch.inf)
         best = (total == total.amin(dim=(2, 3), keepdim=True)) & shortlist.valid
         return central | (shortlist.spread(best, len(points)) & ~central.any(dim=2, keepdim=True))
