@@ -55,7 +55,7 @@ def picture_findings(parts: Sequence[Raw]) -> Iterator[Finding]:
         prints.append(seen)
         yield from _twice(raw, seen)
     for (one, here), (other, there) in combinations(zip(parts, prints, strict=True), 2):
-        yield from _leaks(one.source.part, here, other.source.part, there)
+        yield from leaks(one.source.part, here, other.source.part, there)
     yield from _unlisted(parts)
 
 
@@ -99,7 +99,7 @@ def _twice(raw: Raw, prints: dict[Path, Print]) -> Iterator[Finding]:
             first[found.digest] = file
 
 
-def _leaks(part: str, here: dict[Path, Print], other: str, there: dict[Path, Print]) -> Iterator[Finding]:
+def leaks(part: str, here: dict[Path, Print], other: str, there: dict[Path, Print]) -> Iterator[Finding]:
     if not here or not there:
         return
     files, theirs = list(here), list(there)
