@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmmc.data.check import check
 from mmmc.data.coco import judge, read_coco
 from mmmc.data.sets import Fault
 from mmmc.errors import InputError
@@ -182,6 +183,28 @@ def test_wrong_files_are_refused(tmp_path: Path, change: Callable[[Any], None], 
     change(content)
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "set.json")) + ": (?:.|\n)*" + message):
         read(tmp_path, content)
+
+
+def errors(content: Any, folder: Path) -> list[str]:
+    """Codes of what the check finds in a file, apart from its pictures: there are none."""
+    found = check(write(folder, content)).findings
+    return [one.code for one in found if one.kind.level == "error" and one.code != "picture-missing"]
+
+
+@pytest.mark.parametrize("change", [change for change, _ in WRONG.values()], ids=WRONG)
+def test_what_reading_refuses_the_check_calls_an_error(tmp_path: Path, change: Callable[[Any], None]) -> None:
+    content = copy.deepcopy(VALID)
+    assert errors(content, tmp_path) == []
+    change(content)
+    assert errors(content, tmp_path)
+
+
+@pytest.mark.parametrize("field", ["image_id", "category_id"])
+@pytest.mark.parametrize("value", [[1], {}, True, 7.0, None], ids=str)
+def test_a_reference_that_is_no_integer_is_named(tmp_path: Path, field: str, value: Any) -> None:
+    content = copy.deepcopy(VALID)
+    content["annotations"][1][field] = value
+    assert errors(content, tmp_path) == [{"image_id": "picture-unknown", "category_id": "category-unknown"}[field]]
 
 
 def test_a_missing_bbox_is_refused_whatever_is_done_about_bad_boxes(tmp_path: Path) -> None:

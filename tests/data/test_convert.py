@@ -78,6 +78,60 @@ def test_what_is_lost_is_said(tiny_set: Path, tmp_path: Path, capsys: pytest.Cap
     assert "boxes are rounded to whole pixels, a side by up to 0.5 px." in capsys.readouterr().out
 
 
+def one_picture(folder: Path, box: list[float], name: str = "a.png", **more: object) -> Path:
+    """A set of one picture of 64 × 64 px and one object."""
+    (folder / "annotations").mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(folder / name)
+    content = {
+        "images": [{"id": 1, "file_name": name, "width": 64, "height": 64}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": box}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (folder / "annotations/instances_train.json").write_text(json.dumps(content | more))
+    return folder
+
+
+def test_the_area_of_a_box_that_was_cut_is_at_most_its_own(tmp_path: Path) -> None:
+    data = one_picture(tmp_path / "data", [60, 10, 9, 5])
+    convert(data, tmp_path / "out", to="coco", bad_boxes="clip")
+    written = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())
+    assert (written["annotations"][0]["bbox"], written["annotations"][0]["area"]) == ([60, 10, 4, 5], 20)
+
+
+def test_classes_that_voc_does_not_know_are_said(tmp_path: Path) -> None:
+    data = one_picture(
+        tmp_path / "data", [6, 10, 9, 5], categories=[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    )
+    _, notes = convert(data, tmp_path / "out", to="voc")
+    assert "classes without objects are left out, as VOC knows none: 'dog'" in notes
+    assert part(tmp_path / "out").categories.names == ("cat",)
+
+
+@pytest.mark.parametrize("name", ["cat ", "c\x01t", "c\nt"])
+def test_names_that_xml_does_not_give_back_are_refused(name: str, tmp_path: Path) -> None:
+    data = one_picture(tmp_path / "data", [6, 10, 9, 5], categories=[{"id": 1, "name": name}])
+    with pytest.raises(InputError, match=r"cannot be written to XML\. Allowed: names without blanks"):
+        convert(data, tmp_path / "out", to="voc")
+    convert(data, tmp_path / "yolo", to="yolo")
+    assert part(tmp_path / "yolo").categories.names == (name,)
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo", "voc"])
+def test_a_picture_whose_name_ends_in_a_number_comes_back(kind: FormatName, tmp_path: Path) -> None:
+    data = one_picture(tmp_path / "data", [6, 10, 9, 5], name="frame 1.png")
+    convert(data, tmp_path / "out", to=kind)
+    assert Path(part(tmp_path / "out").names[0]).name == "frame 1.png"
+
+
+def test_names_that_share_no_folder_are_refused(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}]
+    images.append(images[0] | {"id": 2, "file_name": str(tmp_path / "data/b.png")})
+    data = one_picture(tmp_path / "data", [6, 10, 9, 5], images=images)
+    Image.new("RGB", (64, 64)).save(data / "b.png")
+    with pytest.raises(InputError, match=r"b\.png' starts from the root and others do not"):
+        convert(data, tmp_path / "out", to="yolo")
+
+
 def test_nothing_stays_of_half_a_set(tiny_set: Path, tmp_path: Path) -> None:
     data = shutil.copytree(tiny_set, tmp_path / "data")
     with pytest.raises(InputError, match=r"data exists already\. Name a folder that does not"):

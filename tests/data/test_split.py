@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,12 @@ def test_groups_stay_together(tiny_set: Path) -> None:
 
 
 def test_the_command_writes_a_set_to_train_on(
-    tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = shutil.copytree(tiny_set, tmp_path / "cells.v1")
+    monkeypatch.chdir(here)
+    assert main(["data", "split", "."]) == 0
+    assert f"Set: {here}-split" in capsys.readouterr().out.replace("\n", "")
     out = tmp_path / "new"
     assert main(["data", "split", str(tiny_set), "--val", "0.25", "--out", str(out)]) == 0
     said = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -63,7 +64,8 @@ def split_set(arguments: Sequence[str]) -> None:
     pictures = read(found.parts[0], bad_boxes=config.bad_boxes, unlabelled=config.unlabelled)
     train, val = split(pictures, config.val, seed=config.seed, group_by=config.group_by)
     say(f"{config.path} is {found.seen}.")
-    out = Path(config.out or f"{Path(config.path).with_suffix('')}-split")
+    path = Path(os.path.abspath(config.path))  # `.` has no name to add to
+    out = Path(config.out or path.with_name(f"{path.stem if path.is_file() else path.name}-split"))
     parts = {"train": pictures.subset(train), "val": pictures.subset(val)}
     for note in write_set(parts, out, "coco"):
         print(f"{note}.")

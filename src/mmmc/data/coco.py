@@ -27,7 +27,7 @@ from mmmc.errors import InputError
 
 __all__ = ["Categories", "CocoSet", "Objects", "Repair", "check_agreement", "read_coco"]
 
-_MOST_PIXELS = 2**24
+MOST_PIXELS = 2**24
 """Largest width or height: above, float32 does not tell neighbouring pixels apart."""
 
 
@@ -139,7 +139,7 @@ def _parse(
 
 
 def _categories(rows: Rows) -> Categories:
-    ids, names = rows.integers("id").tolist(), rows.column("name", _is_text, "a name that is not empty")
+    ids, names = rows.integers("id").tolist(), rows.column("name", is_text, "a name that is not empty")
     rows.unique("id", ids)
     rows.unique("name", names)
     if not ids:
@@ -150,11 +150,11 @@ def _categories(rows: Rows) -> Categories:
 
 def _images(rows: Rows) -> tuple[Int64[np.ndarray, " n"], tuple[str, ...], Int64[np.ndarray, "n 2"]]:
     """Ids, file names, widths and heights."""
-    ids, names = rows.integers("id"), rows.column("file_name", _is_text, "a name that is not empty")
+    ids, names = rows.integers("id"), rows.column("file_name", is_text, "a name that is not empty")
     rows.unique("id", ids.tolist())
     rows.unique("file_name", names)
-    allowed = f"an integer from 1 to {_MOST_PIXELS}"
-    sides = [rows.column(side, _is_side, allowed) for side in ("width", "height")]
+    allowed = f"an integer from 1 to {MOST_PIXELS}"
+    sides = [rows.column(side, is_side, allowed) for side in ("width", "height")]
     if not names:
         raise InputError(f"{rows.file}: field images is an empty list. Allowed: at least one picture.")
     return ids, tuple(names), np.array(sides, dtype=np.int64).T
@@ -174,7 +174,7 @@ def _boxes(
     """Boxes as in the file, boxes `x1 y1 x2 y2` cut to their pictures, and what is wrong with them."""
     nowhere = [float("nan")] * 4
     given = rows.column("bbox", lambda _: True, "four numbers x, y, width, height")
-    xywh = np.array([box if _is_box(box) else nowhere for box in given], dtype=np.float64).reshape(-1, 4)
+    xywh = np.array([box if is_box(box) else nowhere for box in given], dtype=np.float64).reshape(-1, 4)
     boxes, faults = judge(xywh, size)
     bad = np.flatnonzero(faults > Fault.TRIMMED).tolist() if bad_boxes == "error" else []
     rows.refuse(
@@ -229,13 +229,16 @@ def _areas(rows: Rows, xywh: Float64[np.ndarray, "m 4"], faults: UInt8[np.ndarra
         return np.where(meaningless, xywh[:, 2] * xywh[:, 3], areas)
 
 
-def _is_text(value: object) -> bool:
+def is_text(value: object) -> bool:
+    """Whether this JSON value is a text that is not empty."""
     return type(value) is str and value != ""
 
 
-def _is_side(value: object) -> bool:
-    return type(value) is int and 0 < value <= _MOST_PIXELS
+def is_side(value: object) -> bool:
+    """Whether this JSON value is a width or height in pixels."""
+    return type(value) is int and 0 < value <= MOST_PIXELS
 
 
-def _is_box(value: object) -> bool:
+def is_box(value: object) -> bool:
+    """Whether this JSON value is four numbers, NaN and infinity included."""
     return type(value) is list and len(value) == 4 and all(map(is_number, value))

@@ -26,6 +26,9 @@ from rich.progress import track
 
 from mmmc.errors import InputError
 
+MISSING = "the file is missing"
+"""Why `look_up` has no header, if there is no file."""
+
 _SHOWN = 5
 _THREADS = 8  # reading headers waits for the disk more than it computes
 _QUICK = 2_000
@@ -111,9 +114,11 @@ def _stamp(file: Path) -> _Stamp | str:
     try:
         status = file.stat()
     except FileNotFoundError:
-        return "the file is missing"
+        return MISSING
     except OSError as error:
         return f"the file cannot be read: {error.strerror}"
+    except ValueError as error:  # a name with a zero byte
+        return f"the file cannot be read: {error}"
     return "a folder, not a file" if S_ISDIR(status.st_mode) else _Stamp(status.st_mtime_ns, status.st_size)
 
 

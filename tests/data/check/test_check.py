@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +17,12 @@ from PIL import Image
 
 from mmmc.cli import main
 from mmmc.data.check import KINDS, check
-from mmmc.data.check.pictures import difference_hash
+from mmmc.data.check.pictures import Print, difference_hash, leaks
+from mmmc.data.check.report import write_check
+from mmmc.data.coco import check_agreement
 from mmmc.data.convert import convert
+from mmmc.data.formats import look, read
+from mmmc.errors import InputError
 
 Spoil = Callable[[Path], object]
 
@@ -178,7 +185,9 @@ PLANTED = {
     "picture-size": Planted("coco", entry("images", 0, width=63), FIRST, "says width 63, height 48; the picture has"),
     "picture-turned": Planted("coco", turned, FIRST, "EXIF orientation 3"),
     "picture-twice": Planted(
-        "coco", change(lambda c: c["images"].append(c["images"][0] | {"id": 50})), TRAIN, "image 50: train_1.png"
+        "coco",
+        change(lambda c: c["images"].append(c["images"][0] | {"id": 50})),
+        TRAIN, "image 50: train_1.png, as image 1",
     ),
     "picture-crowded": Planted("coco", change(hundred), FIRST, "101 objects"),
     "duplicate-file": Planted(
@@ -235,6 +244,21 @@ UNLISTED = ("xml-broken", "xml-doctype")
 """A picture whose annotation cannot be read is not listed."""
 
 
+LATER = ("picture-truncated",)
+"""Errors that training meets when it decodes the picture."""
+
+
+def refused(at: Path) -> bool:
+    """Whether training would refuse the set."""
+    try:
+        train, *others = [read(source) for source in look(at).parts]
+        for other in others:
+            check_agreement(train, other)
+    except InputError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
 def test_nothing_is_reported_of_a_clean_set(format: str, clean: dict[str, Path]) -> None:
     found = check(clean[format])
@@ -257,6 +281,64 @@ def test_a_planted_fault_is_found_alone(code: str, clean: dict[str, Path], tmp_p
     finding = findings[code][0]
     assert finding.file == at / planted.file
     assert planted.says in f"{finding.place}: {finding.value}"
+    assert refused(at) == (KINDS[code].level == "error" and code not in LATER)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (box(9, 9, 1.01, 5), None),
+        (box(1, 1, 50, 5), None),
+        (box(1, 1, 50.5, 5), "box-extreme"),
+        (more(bbox=[4.5, 6, 12, 11]), "box-twice"),
+        (more(bbox=[4.51, 6, 12, 11]), None),
+        (more(bbox=[4, 6, 12, 11.51]), None),
+        (change(lambda content: (hundred(content), content["annotations"].pop())), None),
+        (box(53, 9, 12, 9), None),
+        (box(53.01, 9, 12, 9), "box-reaches-out"),
+    ],
+)
+def test_thresholds(spoil: Spoil, code: str | None, clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["coco"], tmp_path / "set")
+    spoil(at)
+    assert list(check(at).by_code()) == ([code] if code else [])
+
+
+@pytest.mark.parametrize(("bits", "noise", "like"), [(4, 0, True), (5, 0, False), (4, 20, True), (4, 30, False)])
+def test_four_bits_and_the_correlation_decide(bits: int, noise: int, like: bool) -> None:
+    grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    other = grey.copy()
+    other[::2, ::2] = other[::2, ::2].clip(max=255 - noise) + np.uint8(noise)
+    here = {Path("a"): Print(b"a", 0, grey)}
+    there = {Path("b"): Print(b"b", 2**bits - 1, other)}
+    assert [found.code for found in leaks("train", here, "val", there)] == ["leak-similar"] * like
+
+
+def test_a_picture_too_large_to_be_trained_on_is_an_error(
+    clean: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = shutil.copytree(clean["coco"], tmp_path / "set")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48 - 1)
+    found = check(at).by_code()
+    assert list(found) == ["picture-unreadable"]
+    assert "decompression bomb" in found["picture-unreadable"][0].value
+
+
+def test_the_page_shows_names_as_text_and_the_box(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["coco"], tmp_path / "set")
+    (at / FIRST).rename(at / "images/train/<b>&.png")
+    entry("images", 0, file_name="<b>&.png")(at)
+    box(8, 8, 50, 4)(at)
+    _, page = write_check(check(at), tmp_path / "out")
+    text = page.read_text()
+    assert "<b>&" not in text
+    assert text.count("&lt;b&gt;&amp;.png") == 3  # place, caption, and the words in place of the picture
+    (source,) = re.findall(r"base64,([^\"]+)", text)
+    with Image.open(io.BytesIO(base64.b64decode(source))) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert pixels.shape == (48, 64, 3)
+    assert np.abs(pixels[8, 20:50] - (213, 94, 0)).mean() < 40
+    assert np.abs(pixels[30, 20:50] - (213, 94, 0)).mean() > 40
 
 
 def test_status_json_and_page(clean: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

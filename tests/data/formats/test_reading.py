@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmmc.data.coco import check_agreement
 from mmmc.data.formats import FormatName, look, read
+from mmmc.data.formats.yolo import label_file
 from mmmc.errors import InputError
 
 NAMES = ("dog", "cat")
@@ -231,6 +232,18 @@ YOLO_FAULTS = {
     "no train": (("data.yaml", "val: images/val\nnames: [a, b]\n"), r"has no part to train on"),
     "no mapping": (("data.yaml", "- a\n"), r"the top level is \['a'\]\. Allowed: a mapping"),
     "no YAML": (("data.yaml", "a: ["), r"data\.yaml is not YAML"),
+    "no day": (("data.yaml", "train: images/train\nnames: [2020-13-45]\n"), r"data\.yaml is not YAML: month must be"),
+    "nested": (("data.yaml", "[" * 5000), r"data\.yaml is not YAML"),
+    "indices": (("data.yaml", "train: images/train\nnames: {0: a, 2: b}\n"), r"names: the indices are \[0, 2\]"),
+    "no path": (("data.yaml", "train: 7\nnames: [a, b]\n"), r"train is 7\. Allowed: a path, or a list of paths"),
+    "long path": (("data.yaml", f"train: {'x' * 300}\nnames: [a, b]\n"), r"data\.yaml, train: there is no"),
+    "aliases": (
+        (
+            "data.yaml",
+            "".join(f"a{k}: &a{k} [{f'*a{k - 1}, ' * 9 if k else 'x'}]\n" for k in range(12)) + "train: *a11\n",
+        ),
+        r"train is \[\[\[.*\.\.\..*\]\. Allowed: a path",
+    ),
 }
 
 
@@ -251,9 +264,15 @@ VOC_FAULTS = {
     "no box": (GOOD.replace("bndbox", "box"), r"object 1: bndbox: xmin None"),
     "text": (GOOD.replace("<xmin>3", "<xmin>three"), r"object 1: bndbox: xmin three.*Allowed: four numbers"),
     "inverted": (GOOD.replace("<xmax>12", "<xmax>1"), r"object 1: xmin 3, .*: without area; the picture has 40 × 20"),
+    "long size": (GOOD.replace(">40<", f">{'4' * 5000}<"), r"size: height is 20, width is 4444"),
+    "size below 1": (GOOD.replace(">40<", ">39.5<"), r"size: height is 20, width is 39\.5"),
+    "GBK": (f'<?xml version="1.0" encoding="GBK"?>{GOOD}', r"b\.xml: encoding cannot be read: .*Allowed: XML in UTF-8"),
+    "no encoding": (f'<?xml version="1.0" encoding="x-9"?>{GOOD}', r"b\.xml: encoding cannot be read: unknown enc"),
+    "two files": (GOOD.replace("b.png", "a.png"), r"b\.xml, filename: may be b\.png, a\.png\. Allowed: one picture"),
     "broken": (GOOD[:-3], r"b\.xml, line 1, column \d+: broken XML"),
     "other": ("<note/>", r"b\.xml: the element is note\. Allowed: annotation"),
     "entities": (f'<!DOCTYPE x [<!ENTITY a "aa">]>{GOOD}', r"b\.xml: has a DOCTYPE x\. Allowed: XML without"),
+    "long DOCTYPE": (f"<!DOCTYPE {'x' * 700} [<!ENTITY a 'aa'>]>{GOOD}", r"b\.xml: has a DOCTYPE xxx"),
     "entities in UTF-16": (f'<!DOCTYPE x [<!ENTITY a "aa">]>{GOOD}', r"b\.xml: has a DOCTYPE x"),
 }
 
@@ -283,6 +302,70 @@ def test_voc_needs_its_pictures(tmp_path: Path) -> None:
     put(tmp_path, "ImageSets/Main/train.txt", "a\nc\n")
     with pytest.raises(InputError, match=r"train\.txt, line 2: there is no c\. Allowed: names of pictures"):
         read(look(tmp_path).parts[0])
+
+
+def test_two_xml_files_for_one_picture_are_refused(tmp_path: Path) -> None:
+    voc_set(tmp_path)
+    put(tmp_path, "Annotations/c.xml", voc("b", ""))
+    put(tmp_path, "ImageSets/Main/train.txt", "a\nb\nc\n")
+    with pytest.raises(InputError, match=r"c\.xml, filename: b\.png is the picture of .*b\.xml too\. Allowed: one XML"):
+        read(look(tmp_path).parts[0])
+
+
+def test_a_voc_list_may_hold_names_with_blanks_and_name_a_picture_twice(tmp_path: Path) -> None:
+    voc_set(tmp_path)
+    picture(tmp_path / "JPEGImages/frame no 1.png")
+    put(tmp_path, "Annotations/frame no 1.xml", voc("frame no 1", ""))
+    picture(tmp_path / "JPEGImages/bare.png")
+    put(tmp_path, "ImageSets/Main/train.txt", "frame no 1\nframe no 1 -1\na\na\nbare\nbare\n")
+    pictures = read(look(tmp_path).parts[0], unlabelled="background")
+    assert pictures.names == ("frame no 1.png", "a.png", "bare.png")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("voc", "ImageSets/Main/train.txt"), ("yolo", "l.txt")])
+def test_a_list_that_is_no_text_is_named(kind: FormatName, name: str, tmp_path: Path) -> None:
+    SETS[kind][0](tmp_path)
+    if kind == "yolo":
+        put(tmp_path, "data.yaml", "train: l.txt\nnames: [a, b]\n")
+    (tmp_path / name).write_bytes(b"a\n\xff")
+    with pytest.raises(InputError, match=rf"{name}: not UTF-8 text \(byte 0xff\)\. Allowed: a text file"):
+        read(look(tmp_path).parts[0])
+
+
+def test_a_name_longer_than_a_file_can_have_is_missing(tmp_path: Path) -> None:
+    voc_set(tmp_path)
+    put(tmp_path, "Annotations/c.xml", voc("x" * 300, ""))
+    put(tmp_path, "ImageSets/Main/train.txt", "c\n")
+    with pytest.raises(InputError, match=r"c\.xml, filename: there is no picture xxx"):
+        read(look(tmp_path).parts[0])
+    put(tmp_path, "ImageSets/Main/train.txt", "x" * 300)
+    with pytest.raises(InputError, match=r"train\.txt, line 1: there is no xxx"):
+        read(look(tmp_path).parts[0])
+
+
+def test_shares_may_leave_0_to_1_by_the_sixth_decimal(tmp_path: Path) -> None:
+    yolo_set(tmp_path)
+    put(tmp_path, "labels/train/b.txt", "0 0.5 0.5 1.000001 1\n")
+    assert read(look(tmp_path).parts[0]).objects(1).boxes.tolist() == [[0, 0, 40, 20]]
+    put(tmp_path, "labels/train/b.txt", "0 0.5 0.5 1.000002 1\n")
+    with pytest.raises(InputError, match=r"numbers outside 0\.\.1"):
+        read(look(tmp_path).parts[0])
+
+
+def test_shares_are_of_the_picture_as_displayed(tmp_path: Path) -> None:
+    yolo_set(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 40)).save(tmp_path / "images/train/a.png", exif=exif)
+    pictures = read(look(tmp_path).parts[0])
+    assert pictures.size(0) == (20, 40)
+    np.testing.assert_allclose(pictures.objects(0).boxes[0], [2, 3, 12, 9], atol=1e-5)
+
+
+def test_the_last_images_of_a_path_becomes_labels() -> None:
+    root = Path("/images/set")
+    assert label_file(root / "images/x/images/y/a.b.jpg", root) == root / "images/x/labels/y/a.b.txt"
+    assert label_file(root / "y/a.jpg", root) == root / "y/a.txt"
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ KINDS = {
         "Trained on as displayed. Boxes that were drawn on the stored picture are wrong.",
         "Look at its boxes. To be free of the question, save the picture upright.",
     ),
-    "picture-twice": _error("file name twice", _REFUSED, "Join the entries under one id."),
+    "picture-twice": _error("file name twice", _REFUSED, "Join the entries under one id, or in one XML file."),
     "picture-crowded": _warning(
         f"more than {CROWDED} objects in a picture",
         f"COCO's measure takes {CROWDED} detections of a picture: the others count as missed.",

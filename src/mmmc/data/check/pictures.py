@@ -44,56 +44,50 @@ def picture_findings(parts: Sequence[Raw]) -> Iterator[Finding]:
     prints: list[dict[Path, Print]] = []
     for raw in parts:
         seen: dict[Path, Print] = {}
-        names: set[str] = set()
-        for picture in raw.pictures:
-            if picture.name in names:
-                yield Finding("picture-twice", raw.source.part, raw.source.annotations, picture.place, picture.name)
-                continue
-            names.add(picture.name)
-            found = look_at(picture.file, picture.size if raw.source.format != "yolo" else None)
-            if isinstance(found, Print):
-                seen[picture.file] = found
-                continue
-            for code, value in found[0]:
-                yield Finding(code, raw.source.part, picture.file, "", value, picture.file if found[1] else None)
-            if found[1]:
-                seen[picture.file] = found[1]
+        pictures = list({picture.name: picture for picture in raw.pictures}.values())
+        found = headers.look_up(raw.source.images, [picture.name for picture in pictures])
+        for picture, header in zip(pictures, found, strict=True):
+            faults, copy = look_at(picture.file, header, picture.size if raw.source.format != "yolo" else None)
+            for code, value in faults:
+                yield Finding(code, raw.source.part, picture.file, "", value, picture.file if copy else None)
+            if copy:
+                seen[picture.file] = copy
         prints.append(seen)
         yield from _twice(raw, seen)
     for (one, here), (other, there) in combinations(zip(parts, prints, strict=True), 2):
-        yield from _leaks(one.source.part, here, other.source.part, there)
+        yield from leaks(one.source.part, here, other.source.part, there)
     yield from _unlisted(parts)
 
 
-def look_at(file: Path, said: tuple[int, int] | None) -> Print | tuple[list[tuple[str, str]], Print | None]:
-    """A picture's print; or codes and values of its faults, with the print if it could be decoded."""
+def look_at(
+    file: Path, header: headers.Header | str, said: tuple[int, int] | None
+) -> tuple[list[tuple[str, str]], Print | None]:
+    """Codes and values of a picture's faults, and its print if it could be decoded.
+
+    Args:
+        file: the picture.
+        header: as `headers.look_up` found it.
+        said: height and width that the annotation says, if it says any.
+    """
+    if not isinstance(header, headers.Header):
+        return [("picture-missing" if header == headers.MISSING else "picture-unreadable", header)], None
     try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return [("picture-missing", "the file is missing")], None
-    except OSError as error:
-        return [("picture-unreadable", f"cannot be read: {error.strerror}")], None
-    faults: list[tuple[str, str]] = []
-    image = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow warns of is either harmless here or fails below
-        try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of is either harmless here or fails below
+            data = file.read_bytes()
             with Image.open(io.BytesIO(data)) as image:
                 orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-                turned = orientation in (5, 6, 7, 8) and image.format != "TIFF"
-                header = headers.Header(image.width, image.height, turned)
                 image.load()
                 grey = image.convert("L")
-        except Exception as error:  # damage makes Pillow raise almost anything
-            code = "picture-unreadable" if image is None else "picture-truncated"
-            return [(code, "not a picture that Pillow can read" if image is None else str(error))], None
+    except Exception as error:  # damage makes Pillow raise almost anything
+        return [("picture-truncated", str(error))], None
+    faults = []
     if said is not None and (fault := headers.mismatch(header, said, "the annotation")):
         faults.append(("picture-size", fault))
     if orientation not in (0, 1):
         faults.append(("picture-turned", f"EXIF orientation {orientation}"))
     small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX))
-    found = Print(hashlib.sha256(data).digest(), difference_hash(grey), small)
-    return (faults, found) if faults else found
+    return faults, Print(hashlib.sha256(data).digest(), difference_hash(grey), small)
 
 
 def _twice(raw: Raw, prints: dict[Path, Print]) -> Iterator[Finding]:
@@ -105,7 +99,7 @@ def _twice(raw: Raw, prints: dict[Path, Print]) -> Iterator[Finding]:
             first[found.digest] = file
 
 
-def _leaks(part: str, here: dict[Path, Print], other: str, there: dict[Path, Print]) -> Iterator[Finding]:
+def leaks(part: str, here: dict[Path, Print], other: str, there: dict[Path, Print]) -> Iterator[Finding]:
     if not here or not there:
         return
     files, theirs = list(here), list(there)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmmc.data.coco import MOST_PIXELS, is_box, is_side, is_text
 from mmmc.data.fields import is_int64, is_number, read_json
 from mmmc.data.find import find_sets
 from mmmc.data.formats.files import copy_pictures, write_text
@@ -17,6 +18,7 @@ from mmmc.errors import InputError
 
 _ROBOFLOW = "_annotations.coco.json"
 _FOLDERS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
+_NAME = "a name that is not empty"
 _LISTS = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
@@ -64,37 +66,49 @@ def parse(source: Source) -> Raw:
         return Raw(source, (), [], [], (), [broken])
     rows = {name: reader.rows(top, name) for name in _LISTS}
     categories = [
-        row for row in reader.unique(rows["categories"], "category") if reader.has(row, "category", "name", _text)
+        row
+        for row in reader.unique(rows["categories"], "category")
+        if reader.has(row, "category", "name", is_text, _NAME)
     ]
     categories.sort(key=lambda row: row["id"])
     label = {row["id"]: index for index, row in enumerate(categories)}
     pictures: list[RawPicture] = []
     place: dict[int, int] = {}
+    first: dict[str, int] = {}
     for row in reader.unique(rows["images"], "image"):
         where = f"image {row['id']}"
-        if not reader.has(row, "image", "file_name", _text):
+        if not reader.has(row, "image", "file_name", is_text, _NAME):
             continue
-        sides = [
-            reader.has(row, "image", side, lambda value: is_int64(value) and value > 0) for side in ("height", "width")
-        ]
+        allowed = f"an integer from 1 to {MOST_PIXELS}"
+        sides = [reader.has(row, "image", side, is_side, allowed) for side in ("height", "width")]
+        if (one := first.setdefault(row["file_name"], row["id"])) != row["id"]:
+            value = f"{row['file_name']}, as image {one}"
+            reader.flaw("picture-twice", where, value, "a file_name that no other image has")
+            place[row["id"]] = place[one]
+            continue
         place[row["id"]] = len(pictures)
         size = (row["height"], row["width"]) if all(sides) else None
         pictures.append(RawPicture(row["file_name"], size, source.images / row["file_name"], where, row["id"]))
     boxes = []
     for row in reader.unique(rows["annotations"], "annotation"):
         where = f"annotation {row['id']}"
-        if row.get("image_id") not in place:
-            reader.flaw(
-                "picture-unknown", where, f"image_id is {row.get('image_id')}", "the id of an image of the file"
-            )
-        elif row.get("category_id") not in label:
-            value = f"category_id is {row.get('category_id')}"
+        reader.has(row, "annotation", "iscrowd", lambda value: type(value) is int and value in (0, 1), "0 or 1", 0)
+        xywh = _xywh(row.get("bbox"))
+        area = row.get("area")
+        # The area of a box that has none says nothing.
+        if area is not None and not (is_number(area) and (0 <= area < math.inf or not min(xywh[2:]) > 0)):
+            reader.flaw("field-wrong", where, f"area is {json.dumps(area)}", "a finite number, not negative")
+        if not _refers(row, "image_id", place):
+            value = f"image_id is {json.dumps(row.get('image_id'))}"
+            reader.flaw("picture-unknown", where, value, "the id of an image of the file")
+        elif not _refers(row, "category_id", label):
+            value = f"category_id is {json.dumps(row.get('category_id'))}"
             reader.flaw("category-unknown", where, value, "the id of a category of the file")
         else:
             text = f"bbox {json.dumps(row.get('bbox'))}, image {row['image_id']}"
             picture, crowd = place[row["image_id"]], row.get("iscrowd", 0) == 1
             index = label[row["category_id"]]
-            boxes.append(RawBox(picture, index, _xywh(row.get("bbox")), file, where, text, True, crowd, row["id"]))
+            boxes.append(RawBox(picture, index, xywh, file, where, text, True, crowd, row["id"]))
     names = tuple(row["name"] for row in categories)
     return Raw(source, names, pictures, boxes, tuple(row["id"] for row in categories), reader.flaws)
 
@@ -125,6 +139,8 @@ class _Reader:
         if type(found) is not list:
             self.flaw("field-wrong", "", f"{name} is missing or no list", f"a list of {name}, as in COCO's files")
             return []
+        if not found and name != "annotations":
+            self.flaw("field-wrong", "", f"{name} is an empty list", f"at least one {_LISTS[name]}")
         for place, row in enumerate(found):
             if type(row) is not dict:
                 self.flaw(
@@ -145,21 +161,30 @@ class _Reader:
                 known[id] = row  # type: ignore[index]
         return list(known.values())
 
-    def has(self, row: dict[str, Any], kind: str, field: str, good: Callable[[Any], bool]) -> bool:
+    def has(
+        self,
+        row: dict[str, Any],
+        kind: str,
+        field: str,
+        good: Callable[[Any], bool],
+        allowed: str,
+        default: object = None,
+    ) -> bool:
         """Whether a row's field is in order; a flaw if not."""
-        fit = good(row.get(field))
+        value = row.get(field, default)
+        fit = good(value)
         if not fit:
-            allowed = "a name that is not empty" if good is _text else "an integer above 0"
-            self.flaw("field-wrong", f"{kind} {row['id']}", f"{field} is {json.dumps(row.get(field))}", allowed)
+            self.flaw("field-wrong", f"{kind} {row['id']}", f"{field} is {json.dumps(value)}", allowed)
         return fit
 
 
+def _refers(row: dict[str, Any], field: str, ids: dict[int, int]) -> bool:
+    """Whether a row's field is one of these ids; `true` and 1.0 are not 1."""
+    return is_int64(row.get(field)) and row[field] in ids
+
+
 def _xywh(given: Any) -> tuple[float, float, float, float]:
-    if type(given) is not list or len(given) != 4 or not all(map(is_number, given)):
+    if not is_box(given):
         return math.nan, math.nan, math.nan, math.nan
     x, y, width, height = map(float, given)
     return x, y, width, height
-
-
-def _text(value: object) -> bool:
-    return type(value) is str and value != ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def read_text(file: Path) -> str | Flaw:
     except OSError as error:
         value = f"cannot be read: {error.strerror}"
     return Flaw("file-unreadable", file, "", value, "a text file")
+
+
+def rows_of(file: Path, flaws: list[Flaw]) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank; of a file that cannot be read none, and a flaw."""
+    text = read_text(file)
+    if isinstance(text, Flaw):
+        flaws.append(text)
+        return
+    yield from ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip())
 
 
 def unlike_stems(pictures: CocoSet, seen: dict[str, str] | None = None) -> None:
@@ -88,8 +98,17 @@ def cleaned(pictures: CocoSet) -> CocoSet:
     """The set as it is to be written.
 
     It has no boxes but those that training may use, what reached out is cut to its picture in `xywh` too, and names of
-    pictures do without the folders that all of them share.
+    pictures do without the folders that all of them share. An area is at most that of its box.
+
+    Raises:
+        InputError: some names of pictures start from the root and others do not, so that they share no folder.
     """
+    if len({Path(name).is_absolute() for name in pictures.names}) > 1:
+        name = next(name for name in pictures.names if Path(name).is_absolute())
+        raise InputError(
+            f"{pictures.annotations}: picture {name!r} starts from the root and others do not. Allowed: names"
+            " below one folder."
+        )
     shared = Path(os.path.commonpath([Path(name).parent for name in pictures.names]))
     used = np.flatnonzero(pictures.used)
     xywh = pictures.xywh.copy()
@@ -99,14 +118,16 @@ def cleaned(pictures: CocoSet) -> CocoSet:
     low = xywh[cut, :2].clip(0, size[cut])
     high = (xywh[cut, :2] + xywh[cut, 2:]).clip(0, size[cut])
     xywh[cut] = np.concatenate([low, high - low], axis=1)
+    areas = np.where(cut, np.minimum(pictures.areas, xywh[:, 2] * xywh[:, 3]), pictures.areas)
     owners = np.repeat(np.arange(len(pictures)), np.diff(pictures.offsets))[used]
-    columns = {name: getattr(pictures, name)[used] for name in ("annotation_ids", "labels", "areas", "crowds", "boxes")}
+    columns = {name: getattr(pictures, name)[used] for name in ("annotation_ids", "labels", "crowds", "boxes")}
     return replace(
         pictures,
         images=pictures.images / shared,
         names=tuple(Path(name).relative_to(shared).as_posix() for name in pictures.names),
         offsets=np.append(0, np.bincount(owners, minlength=len(pictures)).cumsum()),
         xywh=xywh[used],
+        areas=areas[used],
         faults=np.zeros(len(used), dtype=np.uint8),
         used=np.ones(len(used), dtype=bool),
         **columns,

@@ -10,6 +10,8 @@ count from 0 are read by the same rule; then boxes begin a pixel too early, and 
 from __future__ import annotations
 
 import math
+import os
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -17,12 +19,16 @@ from xml.parsers import expat
 
 import numpy as np
 
-from mmmc.data.formats.files import copy_pictures, is_picture, pictures_in, unlike_stems, write_text
+from mmmc.data.coco import MOST_PIXELS
+from mmmc.data.formats.files import copy_pictures, is_picture, pictures_in, rows_of, unlike_stems, write_text
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
+from mmmc.errors import InputError
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _NAN = (math.nan, math.nan, math.nan, math.nan)
+_UNWRITABLE = re.compile("[\x00-\x1f\ufffe\uffff]")
+"""What XML cannot hold, or does not give back as it was."""
 _ROBOFLOW = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
 
 
@@ -64,15 +70,18 @@ def parse(source: Source) -> Raw:
     pictures: list[RawPicture] = []
     boxes: list[RawBox] = []
     difficult = 0
+    taken: dict[str, Path] = {}
     for file, tree in trees.items():
         name = _picture(file, tree, source, by_stem, flaws)
+        if taken.setdefault(name, file) != file:
+            value = f"{name} is the picture of {taken[name]} too"
+            flaws.append(Flaw("picture-twice", file, "filename", value, "one XML file for each picture"))
         pictures.append(RawPicture(name, _size(file, tree, flaws), source.images / name, str(file)))
         for number, thing in enumerate(tree.iter("object"), 1):
             difficult += _text(thing, "difficult") == "1"
             box = _box(thing, file, f"object {number}", len(pictures) - 1, index, flaws)
             if box is not None:
                 boxes.append(box)
-    taken = {picture.name for picture in pictures}
     for name in (name for name in bare if name not in taken):
         allowed = (
             "an XML file for every picture, one without objects where there is nothing, or data.unlabelled background"
@@ -87,9 +96,12 @@ def parse(source: Source) -> Raw:
 
 def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
     """Write `Annotations`, `JPEGImages` and `ImageSets/Main`; boxes are rounded to whole pixels, counted from 1."""
+    for pictures in parts.values():
+        _refuse_names(pictures)
     crowds = rounded = 0
     worst = 0.0
     stems: dict[str, str] = {}
+    classes = {name for pictures in parts.values() for name in pictures.categories.names}
     for part, pictures in parts.items():
         unlike_stems(pictures, stems)
         copy_pictures(pictures, folder / "JPEGImages")
@@ -102,11 +114,14 @@ def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
             rounded += int((off > 0).sum())
             worst = max(worst, float(off.max(initial=0)))
             things = [pictures.categories.names[label] for label in pictures.labels[rows].tolist()]
+            classes -= set(things)
             text = _document(name, pictures.size(index), things, pixels.tolist())
             write_text((folder / "Annotations" / name).with_suffix(".xml"), text)
             listed.append(Path(name).with_suffix("").as_posix())
         write_text(folder / "ImageSets" / "Main" / f"{part}.txt", "".join(f"{stem}\n" for stem in listed))
     lost = [f"{crowds} crowd regions are left out: VOC has no word for them"] if crowds else []
+    if classes:
+        lost.append(f"classes without objects are left out, as VOC knows none: {', '.join(map(repr, sorted(classes)))}")
     if rounded:
         lost.append(f"{rounded} boxes are rounded to whole pixels, a side by up to {worst:.2g} px")
     return [*lost, "ids are counted anew, in the order of names, and an area is that of its box: VOC holds neither"]
@@ -119,20 +134,22 @@ def _files(source: Source, by_stem: dict[str, list[str]], flaws: list[Flaw]) -> 
         stems = {file.relative_to(source.annotations).with_suffix("").as_posix() for file in files}
         return files, [name for stem in sorted(by_stem.keys() - stems) for name in by_stem[stem]]
     files, bare = [], []
-    for number, line in enumerate(source.listing.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in rows_of(source.listing, flaws):
+        ways = [line]
         # The lists of single classes carry a second column, which says whether the picture holds the class.
-        stem = line.split()[0] if line.split()[-1] in ("1", "-1", "0") else line.strip()
+        if line.split()[-1] in ("1", "-1", "0"):
+            ways.append(line.rsplit(None, 1)[0])
+        known = (stem for stem in ways if stem in by_stem or os.path.isfile(source.annotations / f"{stem}.xml"))
+        stem = next(known, ways[-1])
         file = source.annotations / f"{stem}.xml"
-        if file.is_file():
+        if os.path.isfile(file):
             files.append(file)
         elif stem in by_stem:
             bare += by_stem[stem]
         else:
             allowed = "names of pictures, without their ending"
             flaws.append(Flaw("picture-missing", source.listing, f"line {number}", f"there is no {stem}", allowed))
-    return list(dict.fromkeys(files)), bare
+    return list(dict.fromkeys(files)), list(dict.fromkeys(bare))
 
 
 def _tree(file: Path, flaws: list[Flaw]) -> Element | None:
@@ -142,9 +159,10 @@ def _tree(file: Path, flaws: list[Flaw]) -> Element | None:
         data = file.read_bytes()
         guard = expat.ParserCreate()
         guard.StartDoctypeDeclHandler = lambda name, *_: declared.append(name)
-        # So many bytes are looked at one after the other that nothing is expanded before the DOCTYPE is seen.
-        for start in range(0, len(data), 64):
-            guard.Parse(data[start : start + 64], False)
+        # So few bytes are looked at one after the other that nothing is expanded before the DOCTYPE is seen. Expat from
+        # 2.6 on may keep bytes back until the last, empty piece.
+        for start in range(0, len(data) + 64, 64):
+            guard.Parse(data[start : start + 64], start >= len(data))
             if declared:
                 allowed = "XML without a DOCTYPE"
                 flaws.append(Flaw("xml-doctype", file, "", f"has a DOCTYPE {declared[0]}", allowed))
@@ -154,6 +172,9 @@ def _tree(file: Path, flaws: list[Flaw]) -> Element | None:
         line, column = getattr(error, "position", (getattr(error, "lineno", 0), getattr(error, "offset", 0)))
         place = f"line {line}, column {column + 1}"
         flaws.append(Flaw("xml-broken", file, place, f"broken XML: {str(error).split(':')[0]}", "XML"))
+        return None
+    except (LookupError, ValueError) as error:  # an encoding that Python or expat does not know, such as GBK
+        flaws.append(Flaw("xml-broken", file, "", f"encoding cannot be read: {error}", "XML in UTF-8"))
         return None
     except OSError as error:
         flaws.append(Flaw("file-unreadable", file, "", f"cannot be read: {error.strerror}", "an XML file"))
@@ -170,9 +191,10 @@ def _picture(file: Path, tree: Element, source: Source, by_stem: dict[str, list[
     same, said = by_stem.get(stem, []), _text(tree, "filename")
     if said and said in same:
         return said
-    if len(same) == 1 and not (said and is_picture(source.images / said) and (source.images / said).is_file()):
+    there = said is not None and os.path.isfile(source.images / said)
+    if len(same) == 1 and not (said and there and is_picture(source.images / said)):
         return same[0]
-    if not same and said and (source.images / said).is_file():
+    if not same and said and there:
         return said
     if same:
         allowed = "one picture for each XML file: the one of its name, or the one that filename names"
@@ -186,11 +208,12 @@ def _picture(file: Path, tree: Element, source: Source, by_stem: dict[str, list[
 
 def _size(file: Path, tree: Element, flaws: list[Flaw]) -> tuple[int, int] | None:
     sides = [_text(tree, f"size/{side}") for side in ("height", "width")]
-    if all(side is not None and side.isdecimal() and 0 < int(side) <= 2**24 for side in sides):
+    # A number of thousands of digits is none to Python.
+    if all(side is not None and side.isdecimal() and len(side) < 20 and 0 < int(side) <= MOST_PIXELS for side in sides):
         height, width = (int(side) for side in sides if side is not None)
         return height, width
     value = "size is missing" if tree.find("size") is None else f"size: height is {sides[0]}, width is {sides[1]}"
-    flaws.append(Flaw("voc-size", file, "size", value, "width and height, whole numbers of pixels above 0"))
+    flaws.append(Flaw("voc-size", file, "size", value, f"width and height, integers from 1 to {MOST_PIXELS}"))
     return None
 
 
@@ -216,6 +239,20 @@ def _box(
 def _text(element: Element, path: str) -> str | None:
     found = element.find(path)
     return None if found is None or found.text is None else found.text.strip()
+
+
+def _refuse_names(pictures: CocoSet) -> None:
+    """Refuse classes and pictures whose names XML does not give back as they are.
+
+    Raises:
+        InputError: names the first.
+    """
+    for name in (*pictures.categories.names, *pictures.names):
+        if name != name.strip() or _UNWRITABLE.search(name):
+            raise InputError(
+                f"{pictures.annotations}: {name!r} cannot be written to XML. Allowed: names without blanks at"
+                " their ends and without control characters."
+            )
 
 
 def _pixels(xywh: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

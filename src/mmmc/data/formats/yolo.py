@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 from mmmc.data import headers
-from mmmc.data.formats.files import copy_pictures, pictures_in, read_text, unlike_stems, write_text
+from mmmc.data.formats.files import copy_pictures, pictures_in, rows_of, unlike_stems, write_text
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.formats.yolo_yaml import NAMES, DataYaml, read_yaml
 from mmmc.data.sets import CocoSet
@@ -63,19 +63,14 @@ def parse(source: Source) -> Raw:
             )
             flaws.append(Flaw("picture-without-label", file, "", f"there is no {label}", allowed))
             continue
-        text = read_text(label)
-        if isinstance(text, Flaw):
-            flaws.append(text)
-            continue
         kinds = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                row = _row(line, place, pictures[place].size, label, f"line {number}", len(data.names))
-                if isinstance(row, Flaw):
-                    flaws.append(row)
-                else:
-                    boxes.append(row)
-                    kinds.append(row.polygon)
+        for number, line in rows_of(label, flaws):
+            row = _row(line, place, pictures[place].size, label, f"line {number}", len(data.names))
+            if isinstance(row, Flaw):
+                flaws.append(row)
+            else:
+                boxes.append(row)
+                kinds.append(row.polygon)
         polygons += sum(kinds)
         mixed += len(set(kinds)) > 1
     notes: tuple[str, ...] = (f"{polygons} polygon rows became their bounding boxes",) if polygons else ()
@@ -139,15 +134,11 @@ def _pictures(data: DataYaml, source: Source, flaws: list[Flaw]) -> list[Path]:
 
 
 def _listed(file: Path, data: DataYaml, flaws: list[Flaw]) -> Iterator[Path]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        picture = Path(os.path.normpath(data.start / line.strip()))
-        if not picture.is_file() or not picture.is_relative_to(data.root):
+    for number, line in rows_of(file, flaws):
+        picture = Path(os.path.normpath(data.start / line))
+        if not os.path.isfile(picture) or not picture.is_relative_to(data.root):
             allowed = f"a picture below {data.root}"
-            flaws.append(
-                Flaw("picture-missing", file, f"line {number}", f"{line.strip()}: no such file there", allowed)
-            )
+            flaws.append(Flaw("picture-missing", file, f"line {number}", f"{line}: no such file there", allowed))
         else:
             yield picture
 
@@ -163,7 +154,7 @@ def _unmatched(folders: list[Path], labels: set[Path], root: Path) -> Iterator[F
 
 def _row(line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, classes: int) -> RawBox | Flaw:
     words = line.split()
-    shown = f"`{line.strip()}`" if len(line) <= 80 else f"`{line.strip()[:79]}…`"
+    shown = f"`{line}`" if len(line) <= 80 else f"`{line[:79]}…`"
     polygon = len(words) >= 7 and len(words) % 2 == 1
     if len(words) != 5 and not polygon:
         return Flaw("row-columns", file, place, f"{shown} has {len(words)} columns", _ROW)

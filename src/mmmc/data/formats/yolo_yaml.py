@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,12 @@ def read_yaml(file: Path) -> DataYaml:
     """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a day 2020-13-45; thousands of nested brackets
         raise InputError(f"{file} is not YAML: {error}.") from error
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict):
-        raise InputError(f"{file}: the top level is {content!r}. Allowed: a mapping with names, train and val.")
+        raise InputError(f"{file}: the top level is {_shown(content)}. Allowed: a mapping with names, train and val.")
     base = Path(os.path.abspath(file)).parent
     start = base / str(content.get("path") or "")
     start = start if start.is_dir() else base
@@ -66,7 +67,7 @@ def read_yaml(file: Path) -> DataYaml:
             continue
         paths = value if isinstance(value, list) else [value]
         if not all(isinstance(path, str) for path in paths):
-            raise InputError(f"{file}: {part} is {value!r}. Allowed: a path, or a list of paths.")
+            raise InputError(f"{file}: {part} is {_shown(value)}. Allowed: a path, or a list of paths.")
         folders[part] = [_lead(start, path) for path in paths]
         said[part] = ", ".join(paths)
     if not folders:
@@ -77,10 +78,10 @@ def read_yaml(file: Path) -> DataYaml:
 
 def _lead(start: Path, path: str) -> Path:
     place = Path(os.path.normpath(start / path))
-    if not place.exists():
+    if not os.path.exists(place):
         parts = [part for part in Path(path).parts if part != ".."]
         inside = start.joinpath(*parts)
-        return inside if inside.exists() else place
+        return inside if os.path.exists(inside) else place
     return place
 
 
@@ -100,19 +101,24 @@ def _names(file: Path, content: dict[Any, Any]) -> tuple[tuple[str, ...], tuple[
         return (), (Flaw("names-missing", file, "names", "there are no names of classes", allowed),)
     if isinstance(given, dict):
         if sorted(given, key=str) != sorted(range(len(given)), key=str):
-            return (), (Flaw("names-missing", file, "names", f"the indices are {list(given)}", allowed),)
+            return (), (Flaw("names-missing", file, "names", f"the indices are {_shown(list(given))}", allowed),)
         given = [given[index] for index in range(len(given))]
     # YAML reads an unquoted name such as 7 or no as a number or a truth value.
     wrong = not isinstance(given, list) or not given or any(not isinstance(name, str) or not name for name in given)
     if wrong:
         return (), (
-            Flaw("names-missing", file, "names", f"names is {given!r}", f"{allowed}; in quotes, and not empty"),
+            Flaw("names-missing", file, "names", f"names is {_shown(given)}", f"{allowed}; in quotes, and not empty"),
         )
     names, flaws = tuple(given), []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         flaws.append(Flaw("class-twice", file, "names", f"{', '.join(map(repr, twice))} twice", "each name once"))
     if "nc" in content and content["nc"] != len(names):
-        what = f"nc is {content['nc']!r}, and there are {len(names)} names"
+        what = f"nc is {_shown(content['nc'])}, and there are {len(names)} names"
         flaws.append(Flaw("names-missing", file, "nc", what, "as many as there are names"))
     return names, tuple(flaws)
+
+
+def _shown(value: object) -> str:
+    """The value, cut short: a few aliases that name one another can stand for gigabytes."""
+    return reprlib.repr(value)
