@@ -69,7 +69,11 @@ def tables(found: Mapping[str, Result]) -> dict[str, str]:
 
 
 def replaced(page: str, name: str, table: str, file: Path) -> str:
-    """The page with this table in the place of its former state."""
+    """The page with this table in the place of its former state.
+
+    Raises:
+        InputError: the page has not exactly one place for it.
+    """
     begin, end = re.escape(table.partition("\n")[0]), re.escape(END.format(name=name))
     changed, count = re.subn(f"{begin}\n.*?{end}", lambda _: table, page, flags=re.DOTALL)
     if count != 1:

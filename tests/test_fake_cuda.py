@@ -90,6 +90,18 @@ def fake_targets() -> list[Target]:
     ]
 
 
+def fake_prediction(**extra: tuple[int, ...]) -> tuple[Points, Prediction]:
+    """Points of two levels and what is said there of `fake_targets` under autocast; `extra` gives shapes by name."""
+    with CUDA:
+        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
+        return points, Prediction(
+            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
+            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
+            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
+            extra={name.replace("_", " "): torch.zeros(shape, requires_grad=True) for name, shape in extra.items()},
+        )
+
+
 RFA = RFAConfig(class_position=1, box_position=1)
 
 
@@ -125,13 +137,7 @@ def losses(
 @pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))
 @pytest.mark.parametrize("assigner", ASSIGNERS, ids=str)
 def test_assignment_and_losses(assigner: Assigner, criterion: DenseCriterion) -> None:
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        prediction = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-        )
+    points, prediction = fake_prediction()
     targets = fake_targets()
     assignment = assigner(points, prediction, targets)
     values = (assignment.gt, assignment.score, assignment.weight, assignment.state, assignment.finite)

@@ -37,29 +37,38 @@ def run(setting: Setting) -> list[Row]:
 
 def together(world: int, setting: Setting) -> float:
     """Median seconds of a step that so many processes take together."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with ProcessPoolExecutor(world, multiprocessing.get_context("spawn")) as pool:
         # Each waits for the others, so no process can take the part of two.
         return max(pool.map(partial(member, world=world, port=port, setting=setting), range(world)))
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def become_rank(rank: int, world: int, port: int) -> None:
+    """Say to this process what torchrun says to those that it starts, all of them on one machine."""
+    os.environ.update(
+        TORCHELASTIC_RUN_ID="mmmc",
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world),
+        LOCAL_WORLD_SIZE=str(world),
+        GROUP_RANK="0",
+    )
 
 
 def member(rank: int, *, world: int, port: int, setting: Setting) -> float:
     """Median seconds of a step as one of the processes sees them."""
     torch.set_num_threads(1)
     if world > 1:
-        # What torchrun says to the processes that it starts.
-        os.environ.update(
-            TORCHELASTIC_RUN_ID="benchmark",
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=str(port),
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE=str(world),
-            LOCAL_WORLD_SIZE=str(world),
-            GROUP_RANK="0",
-        )
+        become_rank(rank, world, port)
     fabric = Fabric(accelerator="cpu", devices=world)
     fabric.launch()
     pictures, size, classes = BATCHES["small"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from near_scenes import near_scene
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets
+from test_fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 
 from mmmc.assign import MAL, FreeAnchor, ignore_crowds
 from mmmc.assign.bags import foremost
@@ -192,13 +192,7 @@ def test_an_option_that_is_not_allowed(options: dict[str, object], said: str) ->
 @pytest.mark.usefixtures("fake_cuda")
 @pytest.mark.parametrize("rule", [FreeAnchor(), FreeAnchor(bag_by="center"), MAL(bag=50, progress=0.5)], ids=str)
 def test_on_fake_cuda(rule: FreeAnchor) -> None:
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        said = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-        )
+    points, said = fake_prediction()
     targets = fake_targets()
     with Waits() as waits:
         assignment = ignore_crowds(points, rule(points, said, targets), targets)

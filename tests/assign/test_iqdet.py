@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fake_cuda import Waits, devices, fake_targets
+from test_fake_cuda import Waits, devices, fake_prediction, fake_targets
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.nn.functional import grid_sample
@@ -21,7 +21,7 @@ from mmmc.errors import InputError
 from mmmc.parts import QualityDistribution
 from mmmc.parts.level_grid import level_grids
 from mmmc.points import make_points
-from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Prediction, Supervision
+from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Supervision
 from mmmc.testing import Scene, check_assigner, make_prediction, make_scene, make_target
 
 from . import slow_iqdet
@@ -265,13 +265,8 @@ def test_spreading_is_the_transpose_of_reading() -> None:
 def test_assignment_and_losses_on_a_fake_gpu(extra: bool) -> None:
     """See `test_fake_cuda`: a forgotten device raises there, and so does a branch on data."""
     with FakeTensorMode(shape_env=ShapeEnv()), torch.device("cuda"):
-        points = make_points([(8, 12), (4, 6)], (8, 16), device="cuda")
+        points, prediction = fake_prediction()
         part = QualityDistribution(hidden=8).build(16, 3)
-        prediction = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-        )
         maps = [torch.zeros(2, 16, *shape, dtype=torch.bfloat16) for shape in points.shapes]
         targets = fake_targets()
         with Waits() as waits:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_targets
+from test_fake_cuda import CUDA, Waits, devices, fake_prediction, fake_targets
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
@@ -281,13 +281,9 @@ def test_crowds_and_no_objects() -> None:
 @BY_RULE
 def test_on_fake_cuda(rule: SAPD) -> None:
     with FakeTensorMode(shape_env=ShapeEnv()), CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        prediction = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-            extra={"level logits": torch.zeros(2, 3, 2, dtype=torch.bfloat16, requires_grad=True)},
-        )
+        points, said = fake_prediction()
+        net = torch.zeros(2, 3, 2, dtype=torch.bfloat16, requires_grad=True)
+        prediction = replace(said, extra={"level logits": net})
         targets = fake_targets()
         found = rule(points, prediction, targets)
         assert devices(found.gt, found.score, found.weight, found.state, found.finite, found.counts()) == {"cuda:0"}

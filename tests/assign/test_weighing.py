@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets
+from test_fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmmc.assign import DW, MAL, Assigner, AutoAssign, FreeAnchor, claims
 from mmmc.criterion import AutoAssignCriterion, BagCriterion, Criterion, DWCriterion
-from mmmc.points import make_points
 from mmmc.structures import Assignment, ObjectState, Prediction
 from mmmc.testing import Scene, make_scene, make_target
 
@@ -145,13 +144,7 @@ def test_nothing_waits_between_parts(rule: Assigner, criterion: Criterion, monke
 @methods
 def test_parts_stay_on_a_fake_gpu(rule: Assigner, criterion: Criterion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "AT_ONCE", 1)
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        said = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-        )
+    points, said = fake_prediction()
     targets = fake_targets()
     with Waits() as waits:
         assignment = rule(points, said, targets)

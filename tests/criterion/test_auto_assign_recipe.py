@@ -7,15 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
+from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
 
 from mmmc.assign import DW, FCOS, AutoAssign
 from mmmc.criterion import AutoAssignCriterion
 from mmmc.errors import InputError
 from mmmc.parts import CenterPrior, Depression
-from mmmc.points import make_points
 from mmmc.recipe import load_recipe
-from mmmc.structures import Prediction
 from mmmc.testing import Scene, make_scene
 
 from .auto_assign_losses import losses, sums
@@ -85,14 +83,7 @@ def test_factors() -> None:
 
 @pytest.mark.usefixtures("fake_cuda")
 def test_on_a_fake_gpu() -> None:
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        prediction = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-            extra={name: torch.zeros(2, 3, 2, requires_grad=True) for name in ("center mean", "center sigma")},
-        )
+    points, prediction = fake_prediction(center_mean=(2, 3, 2), center_sigma=(2, 3, 2))
     scene = Scene(points, prediction, fake_targets())
     assignment = AutoAssign()(*scene)
     values = (assignment.gt, assignment.score, assignment.weight, assignment.pairs, assignment.state)

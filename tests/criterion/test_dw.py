@@ -9,7 +9,7 @@ import pytest
 import torch
 from assign import slow_dw
 from assign.two_objects import pictures, random_scene, two_objects
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
+from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
 from torch import Tensor
 
 from mmmc.assign import DW, FCOS, AutoAssign, ignore_crowds
@@ -17,7 +17,6 @@ from mmmc.criterion import DWCriterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses
 from mmmc.model import Detector, ModelConfig
-from mmmc.points import make_points
 from mmmc.recipe import load_recipe
 from mmmc.structures import IGNORED, Prediction
 from mmmc.testing import Scene, make_scene, make_target
@@ -302,13 +301,7 @@ def test_factors() -> None:
 
 @pytest.mark.usefixtures("fake_cuda")
 def test_on_a_fake_gpu() -> None:
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        prediction = Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-        )
+    points, prediction = fake_prediction()
     scene = Scene(points, prediction, fake_targets())
     assignment = DW()(*scene)
     values = (assignment.gt, assignment.score, assignment.weight, assignment.pairs, assignment.state)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.suite.processes import free_port
 from mmmc.checkpoint import load_weights
 from mmmc.recipe import Recipe, to_yaml
 from mmmc.training.folder import RunFolder
@@ -93,9 +93,7 @@ def test_two_processes_started_from_outside(
 
 
 def in_two_processes(runs: list[tuple[Recipe, Path]], start: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mmmc.training"])
     ranks = [context.Process(target=train_as_rank, args=(rank, 2, port, runs, start)) for rank in range(2)]

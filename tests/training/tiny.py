@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.suite.processes import become_rank
 from mmmc.assign import APS, FCOS
 from mmmc.checkpoint import Weights, save_weights
 from mmmc.data.sets import Categories
@@ -108,16 +109,7 @@ def die_in_epoch(epoch: int, recipe: Recipe, out: Path, init: Path) -> None:
 
 def train_as_rank(rank: int, world: int, port: int, runs: list[tuple[Recipe, Path]], init: Path) -> None:
     """Train as one of several processes that were started from outside, as torchrun does."""
-    os.environ.update(
-        TORCHELASTIC_RUN_ID="tiny",
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE=str(world),
-        LOCAL_WORLD_SIZE=str(world),
-        GROUP_RANK="0",
-    )
+    become_rank(rank, world, port)
     for recipe, out in runs:
         run(recipe, out, init=init, devices=world)
     torch.distributed.destroy_process_group()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from mmmc.misalignment.arrays import Boxes, Overlaps, Truth
 from mmmc.misalignment.flags import Flags
@@ -99,4 +99,4 @@ def rank_correlation(first: Float64[np.ndarray, " n"], second: Float64[np.ndarra
     """Spearman's correlation, ties at their mean rank; NaN below three values, or where one side is all equal."""
     if len(first) < 3 or (first == first[0]).all() or (second == second[0]).all():
         return float("nan")
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+    return float(spearmanr(first, second).statistic)
