@@ -50,3 +50,43 @@ def test_two_runs_on_other_pictures_are_refused(
     assert f"{other} on {annotations}, and these differ" in capsys.readouterr().err
     same = ["--annotations", str(annotations), "--images", str(data / "images"), "--resamples", "3"]
     assert main(["compare", str(tiny_run), str(other), *same]) == 0
+
+
+def test_two_files_of_anybodys_detectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A finds the object of the first picture, B of both: 51 of 101 recalls against all, so B − A is 49.5 points."""
+    image = {"width": 100, "height": 100}
+    objects = [
+        {"id": number, "image_id": number, "category_id": 7, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0}
+        for number in (1, 2)
+    ]
+    found = [{"image_id": number, "category_id": 7, "bbox": [10, 10, 40, 40], "score": 0.9} for number in (1, 2)]
+    truth = {
+        "images": [{"id": number, "file_name": f"{number}.jpg", **image} for number in (1, 2)],
+        "annotations": objects,
+        "categories": [{"id": 7, "name": "[bold]car"}],
+    }
+    files = [tmp_path / name for name in ("a.json", "b.json", "truth.json", "crowds.json")]
+    crowds = truth | {"annotations": [entry | {"iscrowd": 1} for entry in objects]}
+    for file, content in zip(files, (found[:1], found, truth, crowds), strict=True):
+        file.write_text(json.dumps(content))
+    first, second, annotations, only_crowds = map(str, files)
+    out = tmp_path / "out.json"
+    asked = ["compare", first, second, "--annotations", annotations]
+    assert main([*asked, "--resamples", "500", "--json", str(out)]) == 0
+    said = capsys.readouterr().out
+    cells = [
+        cell.strip() for cell in next(line for line in said.split("\n") if "AP75" in line and "50.5" in line).split("│")
+    ]
+    assert cells[1:-1] == ["AP75", "50.5", "100.0", "+49.5", "+0.0 … +100.0"]
+    assert "[bold]car" in said
+    measure = json.loads(out.read_text())["measures"]["AP75"]
+    assert (measure["first"], measure["second"]) == pytest.approx((51 / 101, 1))
+
+    for words, message in (
+        (asked[:3], "Two files of results need --annotations"),
+        ([*asked, "--resamples", "0"], "--resamples is 0; allowed: at least 1"),
+        ([*asked, "--seed", "-1"], "--seed is -1; allowed: at least 0"),
+        ([*asked[:4], only_crowds], "no object to find"),
+    ):
+        assert main(words) == 2
+        assert message in capsys.readouterr().err

@@ -49,6 +49,30 @@ def test_another_folder_and_other_seeds(tiny_set: Path, tmp_path: Path) -> None:
     assert {run.recipe.data.path for run in plan.runs()} == {str(tiny_set)}
 
 
+def test_every_set_has_folders_of_its_own(tiny_set: Path, tmp_path: Path) -> None:
+    """The digest leaves the set out, and all plans share a folder unless they are told another."""
+    path = write(tmp_path / "plan.yaml", tiny_set)
+    held = write(tmp_path / "held.yaml", tiny_set, PLAN.replace("common:", "common:\n  data: {{holdout: 0.2}}"))
+    plans = [read_plan(path), read_plan(path, data="elsewhere/signs"), read_plan(held)]
+    assert [plan.set for plan in plans] == ["tiny", "signs", "tiny holdout"]
+    assert len({run.folder for plan in plans for run in plan.runs()}) == 3 * 4
+
+
+def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tiny_set: Path, tmp_path: Path) -> None:
+    """A link to a set has another name than the set, by which the run itself calls it."""
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), only=["FCOS"], seeds=[0])
+    (run,) = plan.runs()
+    usual = {"version": "0", "metrics": {"AP": None}, "iterations": 1, "seconds": 1, "machine": {}}
+    found = {**usual, "name": run.folder, "set": "as it was called", "seed": 0, "recipe_hash": digest(run.recipe)}
+    (tmp_path / "runs" / run.folder).mkdir(parents=True)
+    (tmp_path / "runs" / run.folder / "record.json").write_text(json.dumps(found))
+    said: list[str] = []
+    assert train_plan(plan, tmp_path / "runs", say=said.append)
+    assert said[1:] == ["ended: FCOS, seed 0: AP –"]
+    assert records.load(plan.records) == [found | {"name": "FCOS", "set": plan.set}]
+    assert plan.missing() == []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -60,6 +84,10 @@ def test_another_folder_and_other_seeds(tiny_set: Path, tmp_path: Path) -> None:
         ),
         (("quality_target: iou", "quality_target: best"), "quality_target"),
         (("recipe: small", "recipe: smal"), "There is no recipe 'smal'"),
+        (("seeds: [0, 1]", "seeds: [0, 1, 0]"), r"seeds are \[0, 1, 0\]; allowed: each once"),
+        (("seeds: [0, 1]", "seeds: 3"), "seeds is 3; allowed: a list"),
+        (("seeds: [0, 1]", "seeds: [true]"), "allowed: whole numbers"),
+        ((PLAN[PLAN.index("variants:") :], "variants: [FCOS]"), "variants is .*allowed: a mapping"),
     ],
 )
 def test_what_cannot_be_read(change: tuple[str, str], message: str, tmp_path: Path) -> None:

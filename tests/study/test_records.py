@@ -159,9 +159,18 @@ def test_differences_are_paired_by_seed() -> None:
     text = differences(summary(base + other, COMPARED), "FCOS")
     assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +2.0 [-0.5, +4.5] (n = 3) |" in text
     assert "| FCOS |" not in text
+    undefined = [entry("APS", 3, 0.5) | {"metrics": {"AP": None, "AP75": 0.34}}]
+    text = differences(summary(base + other + undefined, COMPARED), "FCOS")
+    assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +1.7 [+0.2, +3.3] (n = 4) |" in text
     assert "AP50 − FCOS" in differences(summary(base + other), "FCOS")
     with pytest.raises(InputError, match="no variant 'FOCS'"):
         differences(summary(base), "FOCS")
+
+
+def test_more_pairs_than_there_are_quantiles_are_refused() -> None:
+    rows = summary([record(seed, 0.5 + 0.01 * seed, name=name) for name in ("FCOS", "APS") for seed in range(11)])
+    with pytest.raises(InputError, match="11 pairs of seeds; allowed: at most 10"):
+        differences(rows, "FCOS")
 
 
 def test_t_quantiles_are_scipys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,11 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from mmmc.cli import main
+from mmmc.cli import main, study
+from mmmc.errors import InputError
 from mmmc.recipe import load_recipe
 from mmmc.study import failures, records, running
 from mmmc.study.on_paper import gpu_hours
-from mmmc.study.plan import read_plan
+from mmmc.study.plan import Plan, Run, read_plan
 from mmmc.study.running import train_plan
 from mmmc.study.status import duration, status, words
 
@@ -81,6 +83,97 @@ def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path)
     assert len(plan.missing()) == 3
 
 
+def test_a_run_takes_as_long_as_the_slowest_so_far(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs that fail after two seconds each: of five seconds one is left after two, which is not enough."""
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+
+    def start(run: Run, out: Path, _: int) -> subprocess.Popen[bytes]:
+        (out / f"{run.folder}.log").write_text("no\n")
+        command = [sys.executable, "-c", "import time; time.sleep(2); raise SystemExit(1)"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(running, "_start", start)
+    said: list[str] = []
+    assert not train_plan(plan, tmp_path / "runs", time_budget=5.5, say=said.append)
+    assert sum(line.startswith("begins") for line in said) == 2
+    assert said[-1] == "2 runs are left for want of time."
+
+
+def test_a_run_that_does_not_listen_is_ended_by_force(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def start(*_: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        begun.append(process)
+        return process
+
+    monkeypatch.setattr(running, "_start", start)
+    monkeypatch.setattr(running, "PATIENCE", 0.5)
+    assert train_plan(plan, tmp_path / "runs", cut_after=0.1, say=lambda _: None)
+    assert [process.returncode for process in begun] == [-signal.SIGKILL]
+
+
+def test_budgets_and_shares_of_the_command_line(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write(tmp_path / "plan.yaml", tiny_set))
+    given: list[dict[str, Any]] = []
+
+    def train(plan: Plan, out: str, **options: Any) -> bool:
+        time.sleep(0.2)
+        given.append({"runs": len(plan.runs()), "out": out, **options})
+        return True
+
+    monkeypatch.setattr(study, "train_plan", train)
+    assert main(["study", "run", path, path, "--minutes", "1.5", "--time", "20m", "--shard", "1/3", "--retry"]) == 0
+    assert [(options["runs"], options["out"], options["retry"]) for options in given] == 2 * [(2, "runs/study", True)]
+    # What the first plan took is gone for the second.
+    for name, whole in (("cut_after", 90), ("time_budget", 1200)):
+        first, second = (options[name] for options in given)
+        assert whole - 10 < second <= first - 0.2 < whole - 0.2, name
+    for wrong, message in (
+        (["--shard", "0/3"], "--shard is '0/3'; allowed: K/N with K from 1 to N"),
+        (["--shard", "4/3"], "--shard is '4/3'"),
+        (["--minutes", "0"], "--minutes is 0.0; allowed: a number above 0"),
+        (["--jobs", "0"], "--jobs is 0; allowed: at least 1"),
+    ):
+        assert main(["study", "run", path, *wrong]) == 2
+        assert message in capsys.readouterr().err
+    assert len(given) == 2
+
+
+def test_failures_beside_the_records(tmp_path: Path) -> None:
+    """Each failure is kept until its own run succeeds; a file that holds something else is refused."""
+    path = tmp_path / "found.jsonl"
+    first, second = ("FCOS", "tiny", 0, "a"), ("FCOS", "tiny", 1, "a")
+    for run, error in ((first, "old"), (second, "full"), (first, "new")):
+        failures.note(path, run, error, tmp_path / "log")
+    assert {run: entry["error"] for run, entry in failures.load(path).items()} == {first: "new", second: "full"}
+    failures.forget(path, first)
+    assert list(failures.load(path)) == [second]
+    failures.forget(path, second)
+    assert list(tmp_path.iterdir()) == []
+    for wrong, message in (
+        ("{", "is not JSON"),
+        ("{}", "not a list of failed runs"),
+        ('[{"name": 1}]', "objects with"),
+    ):
+        failures.beside(path).write_text(wrong)
+        with pytest.raises(InputError, match=message):
+            failures.load(path)
+
+
 def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:
     plan = write(tmp_path / "plan.yaml", tiny_set, PLAN.replace("iterations: 2,", "iterations: 100000,"))
     command = [sys.executable, "-m", "mmmc", "study", "run", str(plan), "--out", str(tmp_path / "runs")]
@@ -122,18 +215,21 @@ def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Pa
         lambda: (first / "record.json").exists(),
         lambda: plan.records.exists() and lines(second) >= 1,
     ]
-    command = [sys.executable, "-m", "mmmc", "study", "run", str(plan.path), "--out", str(cut / "runs")]
+    # A plan is a process of its own; a server that has the library loaded begins it at once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mmmc.study.running"])
     for moment in moments:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        process = context.Process(target=train_plan, args=(plan, cut / "runs"))
+        process.start()
         deadline = time.monotonic() + 120
         while not moment():
-            assert process.poll() is None
+            assert process.is_alive()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not plan.records.exists() or len(records.load(plan.records)) == 1
-    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+        process.kill()
+        process.join()
+    assert len(records.load(plan.records)) == 1
+    assert train_plan(plan, cut / "runs")
     same = [
         {key: value for key, value in record.items() if key not in ("seconds", "machine")}
         for record in records.load(plan.records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
         found = []
         lacking: dict[str, list[Run]] = {}
         for run in (run for run in plan.runs() if run.name == name):
-            record = recorded[plan.path].get(run.identity(plan.set))
+            record = recorded[plan.path].get(run.identity)
             lack = _lack(table, row, record)
             if record is None or lack:
                 lacking.setdefault(lack, []).append(run)
@@ -151,8 +150,7 @@ def _compared(table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow],
     base, printed = ours[row.base], by_name[row.base].printed
     differences: dict[str, Difference] = {}
     for column in mine.metrics.keys() & base.metrics.keys():
-        pairs = [_change(table, *pair) for pair in paired(mine, base, column)]
-        found = student([value for value in pairs if not math.isnan(value)])
+        found = student([_change(table, *pair) for pair in paired(mine, base, column)])
         if found is not None:
             differences[column] = found
     both = [column for column in table.columns if column in row.printed and column in printed]

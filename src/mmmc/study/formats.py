@@ -167,6 +167,7 @@ def _code(sentence: str) -> str:
 def _tex(text: str) -> str:
     signs = {"−": "$-$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "|": r"\textbar{}", "“": "``", "”": "''"}
     special = {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     return "".join({**special, **signs}.get(character, character) for character in text)
 
 

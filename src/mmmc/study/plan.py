@@ -18,27 +18,37 @@ from mmmc.study import records
 
 KEYS = ("data", "recipe", "seeds", "records", "common", "variants")
 
+KINDS: tuple[tuple[str, type, str], ...] = (
+    ("data", str, "a folder"),
+    ("seeds", list, "a list of whole numbers"),
+    ("records", str, "a file"),
+    ("variants", dict, "a mapping from names to changes of the recipe"),
+)
+"""What some keys hold, none of it empty."""
+
 Identity = tuple[str, str, int, str]
 """Values of `records.IDENTITY`."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One variant with one seed."""
+    """One variant with one seed on one set."""
 
     name: str
+    set: str
     seed: int
     recipe: Recipe
 
     @property
     def folder(self) -> str:
-        """Of its run folder: name, seed and digest, so that another recipe never goes on with these weights."""
-        words = re.findall(r"\w+", self.name)
+        """Of its run folder: name, set, seed and digest, so that nothing else ever goes on with these weights."""
+        words = re.findall(r"\w+", f"{self.name} {self.set}")
         return "-".join([*words, str(self.seed), digest(self.recipe)])
 
-    def identity(self, set_name: str) -> Identity:
-        """As `records.identity` has it for the record of this run on a set."""
-        return self.name, set_name, self.seed, digest(self.recipe)
+    @property
+    def identity(self) -> Identity:
+        """As `records.identity` has it for the record of this run."""
+        return self.name, self.set, self.seed, digest(self.recipe)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Plan:
     def runs(self) -> list[Run]:
         """All runs of the share, seed by seed, so that a plan that is cut short has complete pairs."""
         runs = [
-            Run(name, seed, replace(recipe, train=replace(recipe.train, seed=seed)))
+            Run(name, self.set, seed, replace(recipe, train=replace(recipe.train, seed=seed)))
             for seed in self.seeds
             for name, recipe in self.recipes.items()
         ]
@@ -81,7 +91,7 @@ class Plan:
     def missing(self) -> list[Run]:
         """Runs without a record of the same recipe."""
         done = self.recorded()
-        return [run for run in self.runs() if run.identity(self.set) not in done]
+        return [run for run in self.runs() if run.identity not in done]
 
 
 def read_plan(
@@ -107,23 +117,13 @@ def read_plan(
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, a
-            recipe is not allowed, or there is no variant of a name.
+            recipe is not allowed, a seed is there twice, or there is no variant of a name.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Plan {path} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a plan is a mapping with the keys {', '.join(KEYS)}.")
-    for key in content:
-        if key not in KEYS:
-            raise InputError(f"{path}: there is no key {key!r}.{did_you_mean(str(key), KEYS)}")
-    for key in KEYS:
-        if key not in content and key != "common":
-            raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
+    content = _content(path)
+    seeds = tuple(seeds or content["seeds"])
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"{path}: seeds are {list(seeds)}; allowed: each once.")
     other_data, data = data, data or os.path.expandvars(content["data"])
     if "$" in data:
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
@@ -148,7 +148,31 @@ def read_plan(
         set=Path(data).name + (" holdout" if holdout.pop() else ""),
         records=path.parent / content["records"],
         recipes=recipes,
-        seeds=tuple(seeds or content["seeds"]),
+        seeds=seeds,
         shard=shard,
         other_data=other_data,
     )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What the file holds, with all its keys and nothing else."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"Plan {path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a plan is a mapping with the keys {', '.join(KEYS)}.")
+    for key in content:
+        if key not in KEYS:
+            raise InputError(f"{path}: there is no key {key!r}.{did_you_mean(str(key), KEYS)}")
+    for key in KEYS:
+        if key not in content and key != "common":
+            raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
+    for key, kind, allowed in KINDS:
+        if not isinstance(content[key], kind) or not content[key]:
+            raise InputError(f"{path}: {key} is {content[key]!r}; allowed: {allowed}.")
+    if not all(type(seed) is int for seed in content["seeds"]):
+        raise InputError(f"{path}: seeds are {content['seeds']!r}; allowed: whole numbers.")
+    return content

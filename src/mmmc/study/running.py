@@ -23,6 +23,9 @@ from mmmc.study.plan import Plan, Run
 BEFORE_TRAINING = ("recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
 """Files that a run writes before its first step; a checkpoint is the last of them."""
 
+PATIENCE = 30.0
+"""Seconds that a run has to end when it is told to."""
+
 
 @dataclass
 class _Job:
@@ -31,10 +34,13 @@ class _Job:
     began: float = field(default_factory=time.perf_counter)
 
     def end(self) -> None:
-        """End it with all processes that it began, and wait until it is gone."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait()
+        """End it with all processes that it began, by force if it takes too long, and wait until it is gone."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE)
+                break
         self.close()
 
     def close(self) -> None:
@@ -77,8 +83,8 @@ def train_plan(
     waiting = plan.missing()
     say(f"{plan.path}: {len(plan.runs()) - len(waiting)} runs are recorded, {len(waiting)} to do.")
     failed = failures.load(plan.records)
-    if not retry and any(run.identity(plan.set) in failed for run in waiting):
-        waiting, before = [run for run in waiting if run.identity(plan.set) not in failed], len(waiting)
+    if not retry and any(run.identity in failed for run in waiting):
+        waiting, before = [run for run in waiting if run.identity not in failed], len(waiting)
         say(f"{before - len(waiting)} of them failed before and are left out; --retry tries them again.")
     active: list[_Job] = []
     try:
@@ -109,7 +115,7 @@ def train_plan(
                     sound = False
                     log = out / f"{job.run.folder}.log"
                     error = _error(job.process.returncode, log)
-                    failures.note(plan.records, job.run.identity(plan.set), error, log)
+                    failures.note(plan.records, job.run.identity, error, log)
                     say(f"failed: {job.run.name}, seed {job.run.seed}: {error}; see {log}")
             time.sleep(0.2)
     finally:
@@ -153,8 +159,8 @@ def _remove_if_not_begun(folder: Path) -> None:
 
 def _keep(plan: Plan, run: Run, out: Path, say: Callable[[str], None]) -> None:
     record: dict[str, Any] = json.loads((out / run.folder / "record.json").read_text(encoding="utf-8"))
-    records.append(plan.records, {**record, "name": run.name})
-    failures.forget(plan.records, run.identity(plan.set))
+    records.append(plan.records, {**record, "name": run.name, "set": run.set})
+    failures.forget(plan.records, run.identity)
     ap = record["metrics"]["AP"]
     say(f"ended: {run.name}, seed {run.seed}: AP {'–' if ap is None else f'{100 * ap:.1f}'}")
 

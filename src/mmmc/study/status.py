@@ -54,7 +54,7 @@ def status(plan: Plan, out: str | Path) -> Status:
     groups: dict[str, list[Run]] = {"recorded": [], "cut": [], "missing": []}
     broken = []
     for run in plan.runs():
-        identity = run.identity(plan.set)
+        identity = run.identity
         if identity in known:
             groups["recorded"].append(run)
         elif identity in failed:

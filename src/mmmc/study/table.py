@@ -132,10 +132,11 @@ def student(values: Sequence[float]) -> Difference | None:
 
 
 def paired(row: Row, base: Row, metric: str) -> list[tuple[float, float]]:
-    """Values of both rows for each seed that both have."""
+    """Values of both rows for each seed that both have, and where both are defined."""
     theirs = dict(zip(base.seeds, base.metrics[metric].values, strict=True))
     mine = zip(row.seeds, row.metrics[metric].values, strict=True)
-    return [(value, theirs[seed]) for seed, value in mine if seed in theirs]
+    pairs = [(value, theirs[seed]) for seed, value in mine if seed in theirs]
+    return [pair for pair in pairs if not any(map(math.isnan, pair))]
 
 
 def _difference(row: Row, base: Row, metric: str) -> str:
