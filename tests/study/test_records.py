@@ -159,9 +159,9 @@ def test_differences_are_paired_by_seed() -> None:
     text = differences(summary(base + other, COMPARED), "FCOS")
     assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +2.0 [-0.5, +4.5] (n = 3) |" in text
     assert "| FCOS |" not in text
-    undefined = [entry("APS", 3, 0.5) | {"metrics": {"AP": None, "AP75": 0.34}}]
+    undefined = [entry("APS", 3, 0.5) | {"metrics": {"AP": None, "AP75": 0.341}}]
     text = differences(summary(base + other + undefined, COMPARED), "FCOS")
-    assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +1.7 [+0.2, +3.3] (n = 4) |" in text
+    assert "| cells | APS | +2.0 [-0.5, +4.5] (n = 3) | +1.8 [+0.3, +3.3] (n = 4) |" in text
     assert "AP50 − FCOS" in differences(summary(base + other), "FCOS")
     with pytest.raises(InputError, match="no variant 'FOCS'"):
         differences(summary(base), "FOCS")

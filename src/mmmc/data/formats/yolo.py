@@ -53,7 +53,7 @@ def parse(source: Source) -> Raw:
         for name, header, file in zip(names, found, files, strict=True)
     ]
     labels = [label_file(file, source.images) for file in files]
-    flaws += _unmatched([place for place in data.folders[source.part] if place.is_dir()], set(labels), source.images)
+    flaws += _unmatched([place for place in data.folders[source.part] if os.path.isdir(place)], set(labels), source.images)
     boxes: list[RawBox] = []
     polygons = mixed = 0
     for place, (file, label) in enumerate(zip(files, labels, strict=True)):
@@ -120,9 +120,10 @@ def _pictures(data: DataYaml, source: Source, flaws: list[Flaw]) -> list[Path]:
     """The part's picture files: all of a folder, or those that a text file lists."""
     files: list[Path] = []
     for folder in data.folders[source.part]:
-        if folder.is_dir():
+        # Those of `os` say no to a name that is too long, where those of pathlib raise.
+        if os.path.isdir(folder):
             files += pictures_in(folder)
-        elif folder.is_file():
+        elif os.path.isfile(folder):
             files += _listed(folder, data, flaws)
         else:
             allowed = "a folder of pictures, or a text file that names them"
