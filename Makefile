@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu tables pictures lint format clean
+.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu tables pictures docs lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
@@ -16,6 +16,7 @@ help:
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
 	@echo "make tables     the tables of docs/results.md, from the records"
 	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
+	@echo "make docs       the documents as a site, into demo/site"
 	@echo "make clean      remove .venv and demo/"
 
 # The first Python that is new enough; its venv is made once and installed into again when pyproject.toml changes.
@@ -34,6 +35,9 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	@$(call install,weights$(comma)dev) && touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	@$(call install,docs) && touch $@
 
 comma := ,
 define install
@@ -105,6 +109,10 @@ pictures: $(VENV)/.demo
 	done
 	@$(BIN)/python -c "import sys; from PIL import Image; [Image.open(f).convert('RGB').quantize(255, \
 	  Image.Quantize.FASTOCTREE).save(f, optimize=True) for f in sys.argv[1:]]" docs/pictures/assigner-*.png
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "demo/site/index.html"
 
 clean:
 	rm -rf $(VENV) demo

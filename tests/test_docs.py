@@ -131,6 +131,13 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    """`make docs` would refuse the site otherwise, but needs packages that tests do without."""
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = sorted(re.findall(r": (\S+\.md)$", menu, flags=re.MULTILINE))
+    assert pages == sorted(page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md"))
+
+
 def test_tables_are_what_their_commands_print() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert page == anew(page), "make tables"
