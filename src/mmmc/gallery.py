@@ -80,8 +80,12 @@ def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, thresho
 
 
 def draw_labels(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
-    """Which points of which level the recipe's assigner gives to which object of a picture."""
-    batch = eval_batch(predictor, pictures, index)
+    """Which points of which level the recipe's assigner gives to which object of a picture of a set."""
+    return labels_figure(predictor, eval_batch(predictor, pictures, index))
+
+
+def labels_figure(predictor: Predictor, batch: Batch) -> Figure:
+    """Which points of which level the recipe's assigner gives to which object of a batch of one picture."""
     points, prediction = predict_on_cpu(predictor, batch)
     assignment = predictor.recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
@@ -117,8 +121,12 @@ def draw_assigners(
 
 
 def draw_losses(predictor: Predictor, pictures: CocoSet, index: int) -> Figure:
+    """The same of a picture of a set as `losses_figure` of a batch."""
+    return losses_figure(predictor, eval_batch(predictor, pictures, index))
+
+
+def losses_figure(predictor: Predictor, batch: Batch) -> Figure:
     """Class and box loss that each point would have for the smallest object around it, level by level (Fig. 1)."""
-    batch = eval_batch(predictor, pictures, index)
     points, prediction = predict_on_cpu(predictor, batch)
     return draw.loss_maps(
         batch.images[0],

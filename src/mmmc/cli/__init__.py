@@ -13,6 +13,7 @@ VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
+    "serve": "serve a detector over HTTP, with a page for people",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",

@@ -53,7 +53,9 @@ def parse(source: Source) -> Raw:
         for name, header, file in zip(names, found, files, strict=True)
     ]
     labels = [label_file(file, source.images) for file in files]
-    flaws += _unmatched([place for place in data.folders[source.part] if os.path.isdir(place)], set(labels), source.images)
+    flaws += _unmatched(
+        [place for place in data.folders[source.part] if os.path.isdir(place)], set(labels), source.images
+    )
     boxes: list[RawBox] = []
     polygons = mixed = 0
     for place, (file, label) in enumerate(zip(files, labels, strict=True)):

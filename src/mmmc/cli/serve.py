@@ -1,0 +1,67 @@
+"""`mmmc serve`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import fields
+
+from mmmc.cli.arguments import add_run, open_run, parse, verb_parser
+from mmmc.errors import InputError
+
+LIMITS = {
+    "body": "bytes of a request",
+    "pixels": "pixels of a picture",
+    "upload_seconds": "seconds that a body may take to arrive",
+    "seconds": "seconds that a request may wait for its answer",
+    "queue": "requests that wait at a time",
+    "batch": "pictures that go through the network at once",
+}
+"""Limits that flags set; they are those of `mmmc.serve.Limits`."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Serve a detector over HTTP until interrupted."""
+    try:
+        import uvicorn
+
+        from mmmc.serve import Limits, RunEngine, make_app
+    except ImportError as error:
+        raise InputError(f"mmmc serve needs {error.name}: pip install 'mmmc[serve]'") from error
+    parser = verb_parser(
+        "serve",
+        "Serve a detector over HTTP: a page for people at /, POST /predict for programs, /docs describes it.",
+    )
+    add_run(parser)
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
+    parser.add_argument("--port", type=int, default=8000, help="0 for any that is free")
+    defaults = {field.name: field.default for field in fields(Limits)}
+    for name, sentence in LIMITS.items():
+        parser.add_argument(f"--{name}", type=type(defaults[name]), default=defaults[name], help=sentence)
+    config = parse(parser, arguments)
+    limits = Limits(**{name: config[name] for name in LIMITS})
+    engine = RunEngine(open_run(config))
+    local = config.host in ("127.0.0.1", "localhost", "::1")
+    app = make_app(
+        engine, limits, name=str(config.run), hosts=["127.0.0.1", "localhost", "[::1]", "::1"] if local else None
+    )
+    listening = _listen(config.host, config.port)
+    host, port = listening.getsockname()[:2]
+    print(f"http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)", flush=True)
+    if not local:
+        print(
+            "It listens beyond this machine, without passwords or encryption: put a proxy in front of it.", flush=True
+        )
+    settings = uvicorn.Config(app, log_level="warning", timeout_keep_alive=5, timeout_graceful_shutdown=5)
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--host {host} --port {port} cannot be listened on: {error}.") from error
+    return listening

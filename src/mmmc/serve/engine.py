@@ -1,0 +1,93 @@
+"""What answers: pictures in, objects out, whatever runs the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from PIL import Image
+
+from mmmc import gallery
+from mmmc.predictor import Predictor
+
+FIGURES = {"labels": gallery.labels_figure, "losses": gallery.losses_figure}
+"""What can be drawn of a picture whose labels are known."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object: class index, score in 0..1, `x1 y1 x2 y2` in pixels of the picture as displayed."""
+
+    label: int
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A detector that a server asks. It is called by one thread at a time."""
+
+    names: tuple[str, ...]
+    """Of its classes."""
+
+    explains: bool
+    """Whether it can draw labels and losses, for which it needs the recipe and all that the network says."""
+
+    def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
+        """Objects of each picture, best first."""
+        ...
+
+    def draw(
+        self,
+        figure: Literal["labels", "losses"],
+        picture: Image.Image,
+        boxes: Sequence[Sequence[float]],
+        labels: Sequence[int],
+    ) -> bytes:
+        """A PNG of where the labels of these objects land, or of both losses at each point."""
+        ...
+
+
+class RunEngine:
+    """A trained run in PyTorch."""
+
+    explains = True
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.names = predictor.categories.names
+
+    def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
+        """Objects of each picture, best first."""
+        return [
+            [
+                Found(label, score, (x1, y1, x2, y2))
+                for label, score, (x1, y1, x2, y2) in zip(
+                    found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
+                )
+            ]
+            for found in self.predictor(pictures)
+        ]
+
+    def draw(
+        self,
+        figure: Literal["labels", "losses"],
+        picture: Image.Image,
+        boxes: Sequence[Sequence[float]],
+        labels: Sequence[int],
+    ) -> bytes:
+        """A PNG of where the labels of these objects land, or of both losses at each point."""
+        batch = self.predictor.batch([picture])
+        target = batch.targets[0]
+        x, y = target.scale
+        target = replace(
+            target,
+            boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) * torch.tensor([x, y, x, y]),
+            labels=torch.tensor(labels, dtype=torch.long),
+        )
+        file = BytesIO()
+        FIGURES[figure](self.predictor, replace(batch, targets=[target])).savefig(file, format="png", dpi=110)
+        return file.getvalue()
