@@ -120,3 +120,8 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(page: "api.Page") -> None:
     page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": picture((200, 100))}])
     api.expect(page.locator("#objects tr")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_interface_is_described_without_the_network(page: "api.Page", address: str) -> None:
+    page.goto(f"{address}/docs")
+    api.expect(page.locator("#operations-default-predict_predict_post")).to_be_visible()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from mmmc.cli.arguments import add_run, open_run, parse, verb_parser
 from mmmc.errors import InputError
@@ -43,7 +44,10 @@ def run(arguments: Sequence[str]) -> None:
     engine = RunEngine(open_run(config))
     local = config.host in ("127.0.0.1", "localhost", "::1")
     app = make_app(
-        engine, limits, name=str(config.run), hosts=["127.0.0.1", "localhost", "[::1]", "::1"] if local else None
+        engine,
+        limits,
+        name=Path(config.run).resolve().name,
+        hosts=["127.0.0.1", "localhost", "[::1]", "::1"] if local else None,
     )
     listening = _listen(config.host, config.port)
     host, port = listening.getsockname()[:2]

@@ -101,6 +101,7 @@ def make_app(
         title="mmmc", version=_version(), description=f"Objects in pictures. {name}", docs_url=None, redoc_url=None,
         lifespan=life,
     )  # fmt: skip
+    app.openapi_version = "3.0.3"  # the newest that the bundled interface page reads
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
 
