@@ -14,6 +14,7 @@ VERBS = {
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
+    "report": "write a run's report, one page with its pictures inside",
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
