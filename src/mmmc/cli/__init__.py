@@ -21,6 +21,7 @@ VERBS = {
     "data": "check, convert, split, count, shrink a set; make the embedded one",
     "recipes": "list the recipes, or print one",
     "assigners": "list the label assigners, or print the page of one",
+    "doctor": "print what a bug report needs, and try what breaks most often",
     "study": "train plans of many runs, and make tables of their records",
 }
 """Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""
@@ -30,7 +31,7 @@ STATUS_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; its exit status: 0, 1 for faults of a checked set, 2 for bad input, 130 when interrupted."""
+    """Run a command line; its status: 0, 1 for faults of what was checked, 2 for bad input, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())
