@@ -65,6 +65,10 @@ OWN_FLAGS = {
         "plan",
         "resamples",
         "json",
+        "report",
+        "pictures",
+        "license",
+        "fix",
     ),
 }
 

@@ -52,9 +52,7 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     train_set, val_set = open_sets(predictor.recipe.data)
     counts = [len(val_set.objects(i).labels) for i in range(len(val_set))]
     crowded = counts.index(max(counts))
-    # Evenly over the set, so that nobody chose them.
-    shown = sorted({round(k * (len(val_set) - 1) / (SHOWN - 1)) for k in range(SHOWN)})
-    comparisons = [draw_comparison(predictor, val_set, i) for i in shown]
+    comparisons = [draw_comparison(predictor, val_set, i) for i in evenly(len(val_set), SHOWN)]
     height, width = comparisons[0].shape[1:]
     images = {"predictions": draw.mosaic(comparisons, 2, (round(720 * height / width), 720))}
     figures = {
@@ -65,6 +63,11 @@ def draw_run(path: str | Path, *, device: str = "cpu") -> list[Path]:
     }
     files = [save_image(image, folder.pictures / f"{name}.png") for name, image in images.items()]
     return files + [save_figure(figure, folder.pictures / f"{name}.png") for name, figure in figures.items()]
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """So many places of a list, at least two, spread over it, so that nobody chose them; all of a shorter one."""
+    return sorted({round(k * (count - 1) / (most - 1)) for k in range(most)}) if most < count else list(range(count))
 
 
 def draw_comparison(predictor: Predictor, pictures: CocoSet, index: int, threshold: float = THRESHOLD) -> Tensor:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from mmmc.checkpoint import Weights, load_state, load_weights
 from mmmc.data.batching import Sample, collate
+from mmmc.data.coco import CocoSet
+from mmmc.data.loading import EvalLoader
 from mmmc.data.pictures import from_any
 from mmmc.data.sets import Categories
 from mmmc.errors import InputError
@@ -160,3 +162,14 @@ def detect(
 def load(path: str | Path, *, weights: str = "best", device: str | torch.device = "cpu") -> Predictor:
     """The predictor of a run folder or weights file; see `Predictor.load`."""
     return Predictor.load(path, weights=weights, device=device)
+
+
+def scored_batches(predictor: Predictor, pictures: CocoSet, batch_size: int | None = None) -> EvalLoader:
+    """Batches of a set as the run was scored; `batch_size` pictures at once, or as many as in training."""
+    trained = predictor.recipe.train
+    return EvalLoader(
+        pictures,
+        predictor.recipe.resize,
+        batch_size=trained.batch_size // trained.accumulate if batch_size is None else batch_size,
+        pad_value=predictor.detector.backbone.normalize.padding,
+    )

@@ -19,7 +19,7 @@ from mmmc.recipe import load_recipe, recipe_names
 def test_a_run_folder_holds_all_there_is(tiny_run: Path, tiny_set: Path) -> None:
     files = {str(path.relative_to(tiny_run)) for path in tiny_run.rglob("*") if path.is_file()}
     pictures = {f"pictures/{name}.png" for name in ("curves", "labels", "losses", "objects", "predictions")}
-    texts = {"recipe.yaml", "metrics.jsonl", "environment.json", "record.json"}
+    texts = {"README.md", "recipe.yaml", "metrics.jsonl", "environment.json", "record.json"}
     assert files == pictures | texts | {"best.safetensors", "last.safetensors", "checkpoint.pt"}
     recipe = load_recipe(tiny_run / "recipe.yaml")
     assert recipe.data.path == str(tiny_set)

@@ -15,12 +15,14 @@ VERBS = {
     "predict": "find objects in pictures, folders, globs",
     "serve": "serve a detector over HTTP, with a page for people",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
+    "report": "write a run's report, one page with its pictures inside",
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
     "data": "check, convert, split, count, shrink a set; make the embedded one",
     "recipes": "list the recipes, or print one",
     "assigners": "list the label assigners, or print the page of one",
+    "doctor": "print what a bug report needs, and try what breaks most often",
     "study": "train plans of many runs, and make tables of their records",
 }
 """Each verb's sentence. Its module is imported only when it is called, so that help comes at once."""
@@ -30,7 +32,7 @@ STATUS_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; its exit status: 0, 1 for faults of a checked set, 2 for bad input, 130 when interrupted."""
+    """Run a command line; its status: 0, 1 for faults of what was checked, 2 for bad input, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())

@@ -14,10 +14,9 @@ from rich.progress import track
 
 from mmmc.data.coco import CocoSet, check_agreement
 from mmmc.data.formats import look, source_of
-from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError
 from mmmc.evaluate import to_results
-from mmmc.predictor import WEIGHTS, Predictor
+from mmmc.predictor import WEIGHTS, Predictor, scored_batches
 from mmmc.recipe.reading import explain
 from mmmc.training.sets import open_sets, read_part
 
@@ -118,21 +117,10 @@ def _known(predictor: Predictor, pictures: CocoSet) -> CocoSet:
     return check_agreement(reference, pictures)
 
 
-def eval_loader(config: Namespace, predictor: Predictor, pictures: CocoSet) -> EvalLoader:
-    """Batches of a set as the run was scored; `config.batch_size` pictures at once, or as many as in training."""
-    trained = predictor.recipe.train
-    return EvalLoader(
-        pictures,
-        predictor.recipe.resize,
-        batch_size=trained.batch_size // trained.accumulate if config.batch_size is None else config.batch_size,
-        pad_value=predictor.detector.backbone.normalize.padding,
-    )
-
-
 def detect_all(config: Namespace, predictor: Predictor, pictures: CocoSet) -> list[dict[str, Any]]:
     """COCO results of a set, with a bar on a terminal."""
     screen = Console(stderr=True)
-    loader = eval_loader(config, predictor, pictures)
+    loader = scored_batches(predictor, pictures, config.batch_size)
     progress = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
     found = [detections for batch in progress for detections in predictor.detect(batch)]
     return to_results(found, predictor.categories.ids)

@@ -9,11 +9,12 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import track
 
-from mmmc.cli.arguments import add_run, add_set, eval_loader, open_run, open_set, parse, verb_parser
+from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
 from mmmc.data.coco import CocoSet, read_coco
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
 from mmmc.misalignment import Boxes, Diagnosis, Truth, diagnose
+from mmmc.predictor import scored_batches
 from mmmc.report import diagnose_run, on_terminal, write_report
 from mmmc.report.run import Drawn
 
@@ -73,7 +74,7 @@ def _refuse_together(config: Namespace) -> None:
 def _of_run(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:
     predictor = open_run(config)
     pictures = open_set(config, predictor)
-    loader = eval_loader(config, predictor, pictures)
+    loader = scored_batches(predictor, pictures, config.batch_size)
     screen = Console(stderr=True)
     batches = track(loader, "detecting", console=screen, transient=True, disable=not screen.is_terminal)
     return diagnose_run(predictor, pictures, batches, config.run)

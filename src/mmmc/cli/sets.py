@@ -13,12 +13,14 @@ from rich.table import Table
 
 from mmmc.cli.arguments import parse, say, verb_parser
 from mmmc.data.check import check
+from mmmc.data.check.fix import fix, summary
 from mmmc.data.check.report import text, write_check
 from mmmc.data.convert import convert, write_set
 from mmmc.data.formats import look, read
 from mmmc.data.split import split
 from mmmc.data.stats import BANDS, Stats, bands, quantiles, stats
 from mmmc.draw import spread
+from mmmc.errors import InputError
 from mmmc.gallery import draw_objects, save_figure
 from mmmc.recipe import load_recipe
 
@@ -109,9 +111,22 @@ def stats_of_set(arguments: Sequence[str]) -> None:
 
 def check_set(arguments: Sequence[str]) -> int:
     """Look for faults; 1 if there are errors."""
-    parser = _parser("check", "Look for faults of a set. Ends with status 1 if there is an error, with 0 otherwise.")
+    parser = _parser(
+        "check",
+        "Look for faults of a set. Ends with status 1 if there is an error, with 0 otherwise. With --fix also write "
+        "a copy in which what can be repaired in one way is repaired; the status is then that of the copy.",
+    )
     parser.add_argument("--out", type=str | None, default=None, help="also write check.json and check.html here")
+    parser.add_argument(
+        "--fix", type=str | None, default=None, metavar="OUT", help="write a repaired copy of the set into a new folder"
+    )
     config = parse(parser, arguments)
+    if config.fix is not None:
+        if config.out is not None:
+            raise InputError("--fix and --out are given; allowed: one of them. Check the copy with --out afterwards.")
+        done = fix(config.path, config.fix, config.format)
+        print(f"{summary(done)}\nRepaired copy: {config.fix}; the list of repairs: {Path(config.fix) / 'fixes.json'}")
+        return 1 if done.left.errors else 0
     found = check(config.path, config.format)
     print(text(found))
     if config.out is not None:

@@ -9,16 +9,22 @@ from pathlib import Path
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from mmmc.cli.arguments import count_or_auto, parse, seconds, verb_parser
+from mmmc.cli.arguments import count_or_auto, device, parse, seconds, verb_parser
+from mmmc.cli.report import make_report
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
+from mmmc.predictor import Predictor
+from mmmc.recipe import load_recipe
 from mmmc.recipe.classes import dotted_flags
 from mmmc.recipe.reading import add_recipe, instantiate, recipe_names, set_recipe
+from mmmc.report.card import write_card
 from mmmc.training import train
+from mmmc.training.folder import RunFolder
 from mmmc.training.memory import keep_freed_memory
+from mmmc.training.sets import open_sets
 
-MACHINE = ("--accelerator", "--devices", "--nodes", "--quiet")
+MACHINE = ("--accelerator", "--devices", "--nodes", "--quiet", "--report")
 """Flags that change nothing about the result."""
 
 
@@ -40,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--devices", type=str, default="auto", help="devices on each node")
     parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
     parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")
+    parser.add_argument("--report", type=bool, default=True, help="end with report.html; false leaves it out")
     add_recipe(parser)
     arguments = dotted_flags(arguments)
     first = parse(parser, arguments)
@@ -70,7 +77,15 @@ def run(arguments: Sequence[str]) -> None:
         return  # the first process speaks for all
     Console().print(tables(scores))
     draw_run(out)
+    _tell(out, device(first.accelerator), report=first.report)
     print(f"Weights, metrics and pictures: {out}")
+
+
+def _tell(out: Path, device: str, *, report: bool) -> None:
+    """The report of the best weights on the pictures that the run is scored on, if asked for, and the model card."""
+    sets = open_sets(load_recipe(RunFolder(out).recipe).data)
+    found = make_report(Predictor.load(out, device=device), sets[1], out, out, weights="best") if report else None
+    write_card(out, sets, found=found)
 
 
 def _refuse_beside_resume(folder: str | None, arguments: Sequence[str]) -> None:

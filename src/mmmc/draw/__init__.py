@@ -7,8 +7,10 @@ calls `figure.savefig(...)`, or `save` on what `torchvision.transforms.v2.functi
 from mmmc.draw.assignment import positives
 from mmmc.draw.colors import class_colors
 from mmmc.draw.curves import curves
+from mmmc.draw.cutout import cutout
 from mmmc.draw.dataset import label_map
 from mmmc.draw.loss import loss_maps
+from mmmc.draw.measures import confusion_matrix, precision_and_f1
 from mmmc.draw.pictures import comparison, detections, mosaic, objects
 from mmmc.draw.side_by_side import side_by_side
 from mmmc.draw.spread import spread
@@ -16,13 +18,16 @@ from mmmc.draw.spread import spread
 __all__ = [
     "class_colors",
     "comparison",
+    "confusion_matrix",
     "curves",
+    "cutout",
     "detections",
     "label_map",
     "loss_maps",
     "mosaic",
     "objects",
     "positives",
+    "precision_and_f1",
     "side_by_side",
     "spread",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mmmc.draw.apart import Mark, two_points
 from mmmc.gallery import eval_batch
 from mmmc.misalignment import Diagnosis, Truth, diagnose
 from mmmc.misalignment.apart import OVERLAPPING, SCORED, Apart
-from mmmc.misalignment.look import look
+from mmmc.misalignment.look import Seen, look
 from mmmc.predictor import Predictor
 from mmmc.structures import Batch
 from mmmc.training.folder import RunFolder
@@ -53,8 +53,12 @@ def diagnose_run(
     """
     ground_truth = pictures.to_coco()
     seen = look(predictor, Truth.from_coco(ground_truth), batches)
-    found = diagnose(ground_truth, seen.results, seen.before).of_run(seen.apart, _labels(Path(path)))
-    return found, _worst(predictor, pictures, seen.apart)
+    return diagnosed(ground_truth, seen, path), worst(predictor, pictures, seen.apart)
+
+
+def diagnosed(ground_truth: Mapping[str, Any], seen: Seen, path: Path | str) -> Diagnosis:
+    """The diagnosis of what a run's detector said; `path` as in `diagnose_run`."""
+    return diagnose(ground_truth, seen.results, seen.before).of_run(seen.apart, _labels(Path(path)))
 
 
 def _labels(path: Path) -> dict[str, Any] | None:
@@ -64,7 +68,8 @@ def _labels(path: Path) -> dict[str, Any] | None:
     return rows[-1] if rows else None
 
 
-def _worst(predictor: Predictor, pictures: CocoSet, found: Apart) -> list[Drawn]:
+def worst(predictor: Predictor, pictures: CocoSet, found: Apart) -> list[Drawn]:
+    """The objects with the worst misalignment as pictures."""
     index_of = {pictures.image_id(index): index for index in range(len(pictures))}
     drawn = []
     for row in found.worst(WORST).tolist():

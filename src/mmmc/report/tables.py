@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from mmmc.evaluate import percent
+from mmmc.evaluate import NUMBERS, percent
 from mmmc.label_measures import MEASURES
 from mmmc.misalignment import Diagnosis
 from mmmc.misalignment.apart import DISTANCES, LEVELS, Apart, groups
@@ -64,6 +64,20 @@ def tables(found: Diagnosis) -> list[Table]:
         *([] if found.apart is None else _points(found.apart, found.names)),
         *([] if found.labels is None else [_labels(found.labels)]),
     ]
+
+
+def evaluations(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The best and the last evaluation of a training, from the lines of its journal of kind `val`; at least one."""
+    best = max(rows, key=lambda row: row.get("AP", -1.0))
+    return Table(
+        "In training, on all pictures to score",
+        ("Averaged weights (EMA) where the recipe has them.",),
+        ("", "epoch", *NUMBERS[:6]),
+        tuple(
+            (name, str(row["epoch"]), *(percent(row.get(n, math.nan)) for n in NUMBERS[:6]))
+            for name, row in (("best", best), ("last", rows[-1]))
+        ),
+    )
 
 
 def words(found: Diagnosis) -> list[str]:

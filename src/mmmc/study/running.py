@@ -130,7 +130,7 @@ def _ended(active: Sequence[_Job]) -> Iterator[_Job]:
 
 def _start(run: Run, out: Path, threads: int) -> subprocess.Popen[bytes]:
     folder = out / run.folder
-    command = [sys.executable, "-m", "mmmc.study.tied", "train", "--quiet", "true"]
+    command = [sys.executable, "-m", "mmmc.study.tied", "train", "--quiet", "true", "--report", "false"]
     if (folder / "checkpoint.pt").is_file():
         command += ["--resume", str(folder)]
     else:

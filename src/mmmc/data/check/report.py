@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from html import escape
@@ -12,16 +11,15 @@ from PIL import Image, ImageDraw, ImageOps
 
 from mmmc.data.check.findings import Check, Finding
 from mmmc.data.formats.files import write_text
+from mmmc.page import Picture, page
 
 _SHOWN = 5
 _PICTURES = 6
 _SIDE = 220
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 code { color: #555; } .error { border-left: 4px solid #d55e00; } .warning { border-left: 4px solid #e69f00; }
 section { padding-left: .8rem; margin: 1.4rem 0; } h2 { font-size: 1.05rem; margin: 0; } p, ul { margin: .3rem 0; }
-li { overflow-wrap: anywhere; font-size: 13px; } figure { display: inline-block; margin: .4rem; vertical-align: top; }
-figcaption { font-size: 12px; color: #555; max-width: 220px; overflow-wrap: anywhere; }
+li { font-size: 13px; } figcaption { font-size: 12px; max-width: 220px; }
 """
 
 
@@ -90,7 +88,6 @@ def _where(finding: Finding) -> str:
 
 
 def _page(found: Check) -> str:
-    title = f"Check of {escape(str(found.path))}"
     sections = []
     for code, findings in found.by_code().items():
         kind = findings[0].kind
@@ -103,12 +100,8 @@ def _page(found: Check) -> str:
             f"{pictures}<details{' open' * (len(findings) <= _SHOWN)}><summary>places</summary>"
             f"<ul>{rows}</ul></details></section>"
         )
-    body = "\n".join([f"<h1>{title}</h1>", f"<p>{escape(found.seen)}: {_counts(found)}. {_sum(found)}</p>", *sections])
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    body = "\n".join([f"<p>{escape(found.seen)}: {_counts(found)}. {_sum(found)}</p>", *sections])
+    return page(f"Check of {found.path}", body, _STYLE)
 
 
 def _figure(finding: Finding) -> str:
@@ -130,7 +123,6 @@ def _figure(finding: Finding) -> str:
             ImageDraw.Draw(small).rectangle(corners, outline=(213, 94, 0), width=2)
     buffer = io.BytesIO()
     small.save(buffer, format="JPEG", quality=80)
-    source = base64.b64encode(buffer.getvalue()).decode("ascii")
-    caption = escape(f"{finding.picture.name}: {finding.value}"[:160])
-    image = f'<img alt="{caption}" src="data:image/jpeg;base64,{source}">'
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n"
+    name = finding.picture.name
+    caption = finding.value if name in finding.value else f"{name}: {finding.value}"
+    return Picture(caption[:160], buffer.getvalue(), "jpeg").html()

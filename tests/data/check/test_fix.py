@@ -1,0 +1,207 @@
+"""A planted fault that can be repaired in one way is gone in the copy; the others stay and are named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmmc.cli import main
+from mmmc.data.check import KINDS, check
+from mmmc.data.check.fix import fix
+from mmmc.data.check.mend import MENDED
+from mmmc.data.formats import look, read
+from mmmc.errors import InputError
+
+from .test_check import FIRST, PLANTED, ROWS, TRAIN, XML, Spoil, append, both, box, change, entry, more, text, turned
+from .test_check import clean as clean
+
+MENDABLE = {code for _, codes in MENDED.values() for code in codes} | {"picture-turned"}
+
+OTHERWISE: dict[str, tuple[str, Spoil]] = {
+    "class-alike": ("coco", both(lambda c: c["categories"].append({"id": 3, "name": " dog"}))),
+}
+"""Where only some faults of a kind are mended, one of them."""
+
+
+def digest(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return hashlib.sha256(b"".join(str(f.relative_to(folder)).encode() + f.read_bytes() for f in files)).hexdigest()
+
+
+def spoiled(clean: dict[str, Path], tmp_path: Path, format: str, *spoils: Spoil) -> Path:
+    at = Path(shutil.copytree(clean[format], tmp_path / "set"))
+    for spoil in spoils:
+        spoil(at)
+    return at
+
+
+@pytest.mark.parametrize("code", sorted(MENDABLE))
+def test_what_can_be_repaired_is_gone_in_the_copy(code: str, clean: dict[str, Path], tmp_path: Path) -> None:
+    format, spoil = OTHERWISE.get(code, (PLANTED[code].format, PLANTED[code].spoil))
+    at = spoiled(clean, tmp_path, format, spoil)
+    before = digest(at)
+    assert set(check(at).by_code()) >= {code}
+    done = fix(at, tmp_path / "out")
+    assert digest(at) == before, "the set itself is not touched"
+    assert check(tmp_path / "out").findings == ()
+    assert done.left.findings == ()
+    written = json.loads((tmp_path / "out/fixes.json").read_text())
+    assert code in {row["code"] for row in written["fixes"]}
+    assert written["left"] == []
+    assert str(tmp_path) not in json.dumps(written)
+    for source in look(tmp_path / "out").parts:
+        read(source)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("code", ["box-outside", "class-index", "voc-name", "leak-file", "row-columns", "class-alike"])
+def test_the_others_stay_as_they_are(code: str, clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, PLANTED[code].format, PLANTED[code].spoil)
+    done = fix(at, tmp_path / "out")
+    assert done.fixes == ()
+    assert set(done.left.by_code()) == {code}
+    (tmp_path / "out/fixes.json").unlink()
+    assert digest(at) == digest(tmp_path / "out")
+
+
+def rows(out: Path, kind: str = "annotations") -> list[dict]:
+    return json.loads((out / TRAIN).read_text())[kind]
+
+
+def test_coco_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(
+        clean,
+        tmp_path,
+        "coco",
+        box(60, 9, 9, 9),
+        entry("annotations", 0, area=70, segmentation=[[1, 2, 3, 4, 5, 6]]),
+        more(bbox=[30, 30, 5, 5]),
+        more(id=100, bbox=[30, 30, 5, 5]),
+        more(id=101, bbox=[30, 30, 5, 5]),
+        change(lambda c: c.update(info={"year": 2017})),
+    )
+    count = len(rows(at))
+    done = fix(at, tmp_path / "out")
+    # Two of three equal boxes go; fields that are not at fault stay.
+    assert [(f.finding.code, f.finding.place) for f in done.fixes] == [
+        ("box-twice", "annotation 100"),
+        ("box-twice", "annotation 101"),
+        ("box-reaches-out", "annotation 2"),
+    ]
+    assert len(rows(tmp_path / "out")) == count - 2
+    assert rows(tmp_path / "out")[0] == {
+        **rows(at)[0],
+        "bbox": [60, 9, 4, 9],
+        "area": 36,
+        "segmentation": [[1, 2, 3, 4, 5, 6]],
+    }
+    assert json.loads((tmp_path / "out" / TRAIN).read_text())["info"] == {"year": 2017}
+
+
+def test_a_second_id_is_renewed_and_what_it_hid_is_repaired(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, "coco", more(id=2, bbox=[40, 40, 0, 5]))
+    done = fix(at, tmp_path / "out")
+    assert [f.finding.code for f in done.fixes] == ["id-twice", "box-empty"]
+    assert rows(tmp_path / "out") == rows(clean["coco"])
+
+
+def test_joined_pictures_and_classes_keep_their_boxes(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(
+        clean,
+        tmp_path,
+        "coco",
+        change(lambda c: c["images"].append(c["images"][0] | {"id": 50})),
+        both(lambda c: c["categories"].append({"id": 3, "name": "dog "})),
+        more(image_id=50, category_id=3, bbox=[40, 30, 9, 9]),
+    )
+    fix(at, tmp_path / "out")
+    last = rows(tmp_path / "out")[-1]
+    assert (last["image_id"], last["category_id"]) == (1, 2)
+    assert rows(tmp_path / "out", "categories") == rows(clean["coco"], "categories")
+
+
+def test_rows_and_xml_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, "yolo", append(ROWS, "0 0.9 0.5 0.4 0.2\n1 .5 .5 .7 1.2 .6 .6\n"))
+    fix(at, tmp_path / "yolo")
+    kept = (at / ROWS).read_text().splitlines()
+    assert (tmp_path / "yolo" / ROWS).read_text().splitlines() == [
+        *kept[:2],
+        "0 0.85 0.5 0.3 0.2",
+        "1 0.5 0.5 0.7 1 0.6 0.6",
+    ]
+    shutil.rmtree(at)
+    at = spoiled(clean, tmp_path, "voc", text(XML, "<xmax>16", "<xmax>62"), text(XML, "<width>64", "<width>60"))
+    fix(at, tmp_path / "voc")
+    tree = ElementTree.parse(tmp_path / "voc" / XML)
+    assert [tree.findtext(f"size/{side}") for side in ("width", "height")] == ["64", "48"]
+    # The box reaches out of 60 pixels, and not of the 64 that there are.
+    assert tree.findtext("object/bndbox/xmax") == "62"
+    shutil.rmtree(at)
+    at = spoiled(clean, tmp_path, "voc", text(XML, "<xmax>16", "<xmax>90"))
+    fix(at, tmp_path / "cut")
+    assert ElementTree.parse(tmp_path / "cut" / XML).findtext("object/bndbox/xmax") == "64"
+
+
+def sideways(at: Path) -> None:
+    """Stored lying, displayed standing: 48 wide, 64 high."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(at / FIRST).save(at / FIRST, exif=exif)
+
+
+@pytest.mark.parametrize(
+    "spoils",
+    [
+        [entry("images", 0, width=128, height=96)],  # drawn on a picture twice as large
+        [entry("images", 0, width=60), box(55, 9, 12, 9)],  # a box that fits neither
+        [sideways],  # drawn on the picture as it is stored
+    ],
+)
+def test_a_size_in_doubt_is_left(spoils: list[Spoil], clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, "coco", *spoils)
+    done = fix(at, tmp_path / "out")
+    assert "picture-size" in done.left.by_code()
+    assert (tmp_path / "out" / TRAIN).read_bytes() == (at / TRAIN).read_bytes()
+    assert (tmp_path / "out" / FIRST).read_bytes() == (at / FIRST).read_bytes()
+
+
+def test_a_turned_picture_looks_as_before(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, "coco", turned)
+    fix(at, tmp_path / "out")
+    with Image.open(at / FIRST) as before, Image.open(tmp_path / "out" / FIRST) as after:
+        assert after.getexif().get(0x0112, 1) == 1
+        np.testing.assert_array_equal(np.asarray(after), np.asarray(before.rotate(180)))
+
+
+def test_a_set_that_lies_elsewhere_is_not_repaired(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = spoiled(clean, tmp_path, "yolo", append(ROWS, "0 1.2 0.5 0.9 0.2\n"))
+    (at / "data.yaml").write_text(f"path: {at}\n" + (at / "data.yaml").read_text())
+    before = digest(at)
+    with pytest.raises(InputError, match="train lies outside"):
+        fix(at, tmp_path / "out")
+    assert digest(at) == before
+    assert not (tmp_path / "out").exists()
+    for out, why in ((at / "in", "lies in"), (clean["coco"], "exists already")):
+        with pytest.raises(InputError, match=why):
+            fix(at, out)
+
+
+def test_the_command(clean: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = spoiled(clean, tmp_path, "coco", box(60, 9, 9, 9))
+    assert main(["data", "check", str(at), "--fix", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "1 repairs:\n  1 × box-reaches-out: " in said
+    assert "0 findings left" in said
+    box(70, 9, 5, 5)(at)
+    assert main(["data", "check", str(at), "--fix", str(tmp_path / "other")]) == 1
+    assert "error 1 × box-outside. See whether" in capsys.readouterr().out
+    assert main(["data", "check", str(at), "--fix", "x", "--out", "y"]) == 2
+    assert "allowed: one of them" in capsys.readouterr().err
+    assert set(KINDS) >= MENDABLE
