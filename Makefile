@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
 .PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu tables pictures docs lint format clean
+.PHONY: help demo test test-full test-gpu bench bench-gpu race-env race study-gpu tables pictures lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
@@ -12,6 +13,8 @@ help:
 	@echo "make test-gpu   the tests that need a CUDA device"
 	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (under 30 minutes)"
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
+	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
+	@echo "make race       AP per CPU minute: what is not recorded yet (MMMC_DATA; hours)"
 	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
 	@echo "make tables     the tables of docs/results.md, from the records"
@@ -87,6 +90,14 @@ OUT := $(if $(TINY),demo/bench,benchmarks/results)
 bench-gpu: $(VENV)/.dev
 	$(BIN)/python -m benchmarks gpu --device $(or $(DEVICE),cuda) $(if $(TINY),--tiny) $(if $(ONLY),--only $(ONLY)) \
 	  --out $(OUT)/gpu.json --picture $(OUT)/gpu.png
+
+# Contestants that need packages of their own get them in .race/NAME; afterwards
+# `python -m benchmarks race table --into docs/performance.md`.
+race-env: $(VENV)/.dev
+	$(BIN)/python -m benchmarks race install
+
+race: $(VENV)/.dev
+	$(BIN)/python -m benchmarks race run
 
 study-gpu: $(VENV)/.dev
 	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \

@@ -207,7 +207,7 @@ def test_a_command_keeps_no_path() -> None:
 def test_documents_name_what_there_is(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
     flags = {flag for action in options("mixture", ("part",))._actions for flag in action.option_strings}
-    flags |= {"--into", "--threshold", "--force"}
+    flags |= {"--into", "--threshold", "--force", "--retry", "--minutes", "--records"}
     for name, rest in re.findall(r"python -m benchmarks (\w+)([^\n`|#]*)", text):
         assert name in benchmarks() or name in VERBS, name
         # Make's own expressions are seen through.

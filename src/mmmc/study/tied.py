@@ -13,12 +13,13 @@ import signal
 import threading
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait until standard input is closed, then end all processes of this session."""
     while os.read(0, 4096):
         pass
     os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     runpy.run_module("mmmc", run_name="__main__", alter_sys=True)

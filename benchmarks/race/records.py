@@ -1,0 +1,83 @@
+"""What is known of the race: a text file with one JSON object a line, to commit and to make a table of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmmc.errors import InputError
+from mmmc.files import alone, write_atomically
+
+IDENTITY: dict[str, tuple[type, ...]] = {
+    "contestant": (str,),
+    "set": (str,),
+    "minutes": (int, float),
+    "seed": (int,),
+    "threads": (int,),
+}
+"""Two records equal in these are of one run done twice."""
+
+OUTCOME: dict[str, tuple[type, ...]] = {
+    "metrics": (dict,),
+    "iterations": (int,),
+    "seconds": (int, float),
+    "machine": (dict,),
+    "versions": (dict,),
+    "settings": (dict,),
+}
+"""What a run that ended well has besides; one that failed has `error` instead, why."""
+
+Record = dict[str, Any]
+Identity = tuple[Any, ...]
+
+
+def identity(record: Record) -> Identity:
+    """Values of `IDENTITY`."""
+    return tuple(record[name] for name in IDENTITY)
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a record, in the place of an earlier one of the same run; the file is replaced as a whole.
+
+    Raises:
+        InputError: the record or a line of the file is none, or the file cannot be written.
+        ValueError: a number is not finite; JSON has no word for it.
+    """
+    _check(record, "The record")
+    with alone(path.parent):
+        known = {identity(other): other for other in load(path)} | {identity(record): record}
+        text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in known.values())
+        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def load(path: Path) -> list[Record]:
+    """All records of a file, in its order; none if there is no file.
+
+    Raises:
+        InputError: a line is not a record; names file and line.
+    """
+    found = []
+    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{where}: not JSON ({error.msg}); allowed: one object a line.") from error
+            _check(record, where)
+            found.append(record)
+    return found
+
+
+def _check(record: object, where: str) -> None:
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: {json.dumps(record)[:50]} is not a JSON object.")
+    wanted = IDENTITY | ({"error": (str,)} if "error" in record else OUTCOME)
+    for name, types in wanted.items():
+        value = record.get(name)
+        # bool is an int to Python, not to us.
+        if not isinstance(value, types) or isinstance(value, bool):
+            allowed = " or ".join(kind.__name__ for kind in types)
+            raise InputError(f"{where}: {name} is {value!r}; allowed: {allowed}.")

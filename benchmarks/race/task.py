@@ -1,0 +1,69 @@
+"""What a contestant is told, and what it gives back, as values and as the files between two processes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mmmc.data.sets import CocoSet
+from mmmc.evaluate import write_results
+from mmmc.files import write_atomically
+from mmmc.recipe import DataConfig
+from mmmc.training.sets import open_sets
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training.
+
+    Attributes:
+        data: folder of the set.
+        seconds: of training; what comes before and after it does not count.
+        seed: of everything random.
+        threads: of the process.
+        out: an empty folder for whatever the contestant leaves.
+        environment: the folder of its own Python environment; None if it needs none.
+    """
+
+    data: Path
+    seconds: float
+    seed: int
+    threads: int
+    out: Path
+    environment: Path | None = None
+
+    def sets(self) -> tuple[CocoSet, CocoSet]:
+        """The pictures to train on and those that are scored."""
+        return open_sets(DataConfig(path=str(self.data)))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it.
+
+    Attributes:
+        results: COCO results on the scored pictures.
+        iterations: optimiser steps that were taken.
+        seconds: that the training loop took, from the first step to the last.
+        step_seconds: of the timed steps that `iterations` was chosen by.
+        settings: what decided the training, for readers.
+        versions: of the packages that trained, by name.
+    """
+
+    results: list[dict[str, Any]]
+    iterations: int
+    seconds: float
+    step_seconds: float
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def write(trained: Trained, machine: Mapping[str, Any], folder: Path) -> None:
+    """Leave `results.json`, COCO results, and `trained.json`, all else with the machine."""
+    write_results(folder / "results.json", trained.results)
+    rest = {key: value for key, value in asdict(trained).items() if key != "results"} | {"machine": dict(machine)}
+    text = json.dumps(rest, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(folder / "trained.json", lambda file: file.write_text(text, encoding="utf-8"))
