@@ -65,6 +65,15 @@ OWN_FLAGS = {
         "plan",
         "resamples",
         "json",
+        "draw",
+        "batch",
+        "tile",
+        "overlap",
+        "whole",
+        "every",
+        "limit",
+        "confidence",
+        "frames",
     ),
 }
 

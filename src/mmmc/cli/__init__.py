@@ -12,7 +12,7 @@ from mmmc.errors import InputError, did_you_mean
 VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
-    "predict": "find objects in pictures, folders, globs",
+    "predict": "find objects in pictures, videos, large pictures in tiles",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
@@ -29,7 +29,11 @@ STATUS_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; its exit status: 0, 1 for faults of a checked set, 2 for bad input, 130 when interrupted."""
+    """Run a command line.
+
+    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input; 130 when
+    interrupted.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())
