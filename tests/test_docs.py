@@ -69,6 +69,15 @@ OWN_FLAGS = {
         "pictures",
         "license",
         "fix",
+        "draw",
+        "batch",
+        "tile",
+        "overlap",
+        "whole",
+        "every",
+        "limit",
+        "confidence",
+        "frames",
     ),
 }
 

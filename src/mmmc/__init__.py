@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmmc.comparison import compare_assigners
+    from mmmc.conversion import to_pandas, to_supervision
     from mmmc.errors import InputError
     from mmmc.gallery import draw_run
     from mmmc.predictor import Predictor, load
@@ -26,6 +27,8 @@ _HOMES = {
     "draw_run": "mmmc.gallery",
     "load": "mmmc.predictor",
     "load_recipe": "mmmc.recipe",
+    "to_pandas": "mmmc.conversion",
+    "to_supervision": "mmmc.conversion",
     "train": "mmmc.training",
 }
 
@@ -38,6 +41,8 @@ __all__ = [
     "draw_run",
     "load",
     "load_recipe",
+    "to_pandas",
+    "to_supervision",
     "train",
 ]
 

@@ -17,20 +17,28 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         InputError: the file cannot be written, for instance because the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):  # there may not even be a folder
-            temporary.unlink()
-        # PyTorch reports a full disk by a RuntimeError, which says nothing of a disk.
-        if not isinstance(error, (OSError, RuntimeError)):
-            raise
+        with in_place(path) as temporary:
+            write(temporary)
+    # PyTorch reports a full disk by a RuntimeError, which says nothing of a disk.
+    except (OSError, RuntimeError) as error:
         why = f"{error}." if isinstance(error, OSError) else f"{error} Is the disk full?"
         kept = " The older file is untouched." if path.exists() else ""
         raise InputError(f"{path} could not be written: {why}{kept}") from error
+
+
+@contextmanager
+def in_place(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end of the block, or goes if the block fails."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):  # there may not even be a folder
+            temporary.unlink()
+        raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ VERBS = {
     "eval": "score a trained detector with COCO's measure",
     "predict": "find objects in pictures, folders, globs",
     "serve": "serve a detector over HTTP, with a page for people",
+    "predict": "find objects in pictures, videos, large pictures in tiles",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
     "report": "write a run's report, one page with its pictures inside",
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
@@ -33,6 +34,11 @@ STATUS_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; its status: 0, 1 for faults of what was checked, 2 for bad input, 130 when interrupted."""
+    """Run a command line.
+
+    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input; 130 when
+    interrupted.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(_help())

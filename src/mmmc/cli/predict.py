@@ -2,109 +2,99 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from glob import glob
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import torch
-from PIL import Image
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
-from mmmc import draw
-from mmmc.cli.arguments import add_run, open_run, parse, verb_parser
+from mmmc.cli.arguments import add_run, open_run, parse, say, verb_parser
 from mmmc.data.loading import EvalLoader
-from mmmc.data.pictures import read_picture
-from mmmc.errors import InputError
+from mmmc.errors import InputError, did_you_mean
 from mmmc.evaluate import best_thresholds, to_results
-from mmmc.files import write_atomically
-from mmmc.gallery import THRESHOLD, save_image
+from mmmc.gallery import THRESHOLD
+from mmmc.predicting.formats import Format, write_found
+from mmmc.predicting.running import Job, Options
+from mmmc.predicting.sources import find_sources, name_sources
+from mmmc.predicting.tiles import Tiling
 from mmmc.predictor import Predictor
-from mmmc.structures import Detections
 from mmmc.training.sets import open_sets
 
 CHUNK = 8
-"""Pictures that are read, predicted and written at a time."""
+"""Scored pictures that are read and predicted at a time to choose thresholds."""
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Predict pictures, write annotated copies and one JSON."""
-    parser = verb_parser("predict", "Find objects in pictures; write annotated copies and detections.json.")
+def run(arguments: Sequence[str]) -> int:
+    """Predict pictures and videos, write annotated copies and what was found; 1 if some could not be used."""
+    parser = verb_parser(
+        "predict",
+        "Find objects in pictures and videos; write annotated copies and detections. A picture or video that cannot be "
+        "used is named and left out, and the exit status is then 1.",
+    )
     add_run(parser)
-    parser.add_argument("paths", type=str, nargs="+", metavar="PATH", help="picture, folder, or glob in quotes")
-    parser.add_argument("--out", type=str, default="predictions", help="folder for the copies and detections.json")
+    parser.add_argument(
+        "paths",
+        type=str,
+        nargs="+",
+        metavar="PATH",
+        help="picture, video, folder, glob in quotes, http or https address of a picture, - for a picture on standard "
+        "input, camera:0",
+    )
+    parser.add_argument("--out", type=str, default="predictions", help="folder for the copies and the detections")
     parser.add_argument(
         "--threshold",
         type=str,
         default=str(THRESHOLD),
         help="least score; or f1: for each class the threshold of best F1 on the run's scored pictures",
     )
+    parser.add_argument("--classes", type=str, nargs="+", default=None, metavar="NAME", help="only these classes")
+    parser.add_argument("--batch", type=int, default=8, help="pictures, frames or tiles at once")
+    parser.add_argument(
+        "--tile", type=int | None, default=None, help="cut pictures into tiles with sides of so many pixels"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=Tiling.overlap, help="least share of a tile that the next shows"
+    )
+    parser.add_argument("--whole", type=bool, default=Tiling.whole, help="with tiles: the whole picture is one more")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="of a video, every Nth frame")
+    parser.add_argument("--limit", type=int | None, default=None, metavar="N", help="most frames of each video")
+    parser.add_argument("--format", choices=get_args(Format), default="json", help="of what is found")
+    parser.add_argument("--confidence", type=bool, default=False, help="YOLO: end each line with the score")
     parser.add_argument("--draw", type=bool, default=True, help="write annotated copies")
+    parser.add_argument("--frames", type=bool, default=False, help="copies of a video's frames as pictures in a folder")
     config = parse(parser, arguments)
     predictor = open_run(config)
-    thresholds = class_thresholds(config.threshold, predictor)
-    files = find_pictures(config.paths)
-    out = Path(config.out)
-    copies = name_copies(files, out) if config.draw else {}
-    entries = []
+    options = Options(
+        thresholds=of_classes(config.classes, class_thresholds(config.threshold, predictor), predictor),
+        batch=config.batch,
+        tiling=None if config.tile is None else Tiling(config.tile, config.overlap, config.whole),
+        every=config.every,
+        limit=config.limit,
+        draw=config.draw,
+        frames=config.frames,
+    )
+    out, sources = Path(config.out), find_sources(config.paths)
     screen = Console(stderr=True)
-    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    for chunk in track(chunks, "predicting", console=screen, transient=True, disable=not screen.is_terminal):
-        for file, found in zip(chunk, predictor(chunk), strict=True):
-            kept = found.above(thresholds)
-            entries.append(_entry(file, copies.get(file), kept, predictor))
-            if file in copies:
-                image = draw.detections(read_picture(file), kept, predictor.categories.names, threshold=0.0)
-                save_image(image, copies[file])
-    text = json.dumps({"categories": list(predictor.categories.names), "pictures": entries}, indent=1)
-    write_atomically(out / "detections.json", lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
-    total = sum(len(entry["objects"]) for entry in entries)
-    print(f"{total} objects in {len(files)} pictures: {out}")
-
-
-def find_pictures(paths: Sequence[str]) -> list[Path]:
-    """Pictures by path, folder or glob, each once, in the order given.
-
-    Raises:
-        InputError: a path leads to nothing, or a folder holds no picture.
-    """
-    suffixes = set(Image.registered_extensions())
-    found: list[Path] = []
-    for path in paths:
-        if Path(path).is_dir():
-            matches = sorted(file for file in Path(path).rglob("*") if file.suffix.lower() in suffixes)
-        else:
-            matches = [Path(path)] if Path(path).is_file() else sorted(map(Path, glob(path, recursive=True)))
-        if not matches:
-            fault = "is a folder without pictures" if Path(path).is_dir() else "leads to nothing"
-            raise InputError(f"{path} {fault}. Allowed: pictures, folders that hold some, globs that match some.")
-        found += matches
-    return list(dict.fromkeys(found))
-
-
-def name_copies(files: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """Where the annotated copy of each picture goes; of two with one name the later gets a number.
-
-    Raises:
-        InputError: a copy would take the place of a picture that was given.
-    """
-    copies: dict[Path, Path] = {}
-    taken: set[str] = set()
-    for file in files:
-        name, number = f"{file.stem}.jpg", 1
-        while name.lower() in taken:
-            number += 1
-            name = f"{file.stem}-{number}.jpg"
-        taken.add(name.lower())
-        copies[file] = out / name
-    given = {file.resolve() for file in files}
-    for file, copy in copies.items():
-        if copy.resolve() in given:
-            raise InputError(f"The annotated copy of {file} would overwrite the picture {copy}. Name another --out.")
-    return copies
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        # How many frames a video has is known at its end.
+        total = None if any(source.moving for source in sources) else len(sources)
+        task = bar.add_task("predicting", total=total)
+        job = Job(predictor, options, out, name_sources(sources), told=lambda: bar.advance(task))
+        job.run()
+    if job.failed and not job.found:
+        raise InputError(" ".join(job.failed.values()))
+    write_found(out, config.format, job.found, predictor.categories, job.failed, config.confidence)
+    for error in job.failed.values():
+        say(f"mmmc: left out: {error}")
+    objects = sum(len(one.detections) for one in job.found)
+    frames = sum(one.frame is not None for one in job.found)
+    kinds = [(len(job.found) - frames, "pictures"), (frames, "frames")]
+    print(f"{objects} objects in {' and '.join(f'{count} {kind}' for count, kind in kinds if count)}: {out}")
+    return 1 if job.failed else 0
 
 
 def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
@@ -127,9 +117,17 @@ def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
     return torch.tensor([best[index].score for index in range(len(predictor.categories))])
 
 
-def _entry(file: Path, copy: Path | None, found: Detections, predictor: Predictor) -> dict[str, Any]:
-    objects = [
-        {"class": predictor.categories.names[label], "score": round(score, 4), "box": [round(v, 2) for v in box]}
-        for label, score, box in zip(found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
-    ]
-    return {"file": str(file), **({"copy": copy.name} if copy else {}), "objects": objects}
+def of_classes(names: Sequence[str] | None, thresholds: torch.Tensor, predictor: Predictor) -> torch.Tensor:
+    """The thresholds, for classes that are not wanted one that no score reaches.
+
+    Raises:
+        InputError: the detector does not know a class.
+    """
+    if names is None:
+        return thresholds
+    known = predictor.categories.names
+    for name in names:
+        if name not in known:
+            raise InputError(f"--classes names {name!r}, which the detector does not know.{did_you_mean(name, known)}")
+    wanted = torch.tensor([name in names for name in known])
+    return thresholds.masked_fill(~wanted, inf)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,31 @@ def read_picture(path: str | Path) -> UInt8[Tensor, "3 height width"]:
     Raises:
         InputError: the file is missing, no picture, damaged, or of a kind that has no 8-bit form; names the file.
     """
+    return _decoded(path, str(path))
+
+
+def decode_picture(content: bytes, name: str) -> UInt8[Tensor, "3 height width"]:
+    """Decode a picture that is in memory as it would be in a file; `name` is what messages call it.
+
+    Raises:
+        InputError: no picture, damaged, or of a kind that has no 8-bit form.
+    """
+    return _decoded(BytesIO(content), name)
+
+
+def _decoded(source: str | Path | BytesIO, name: str) -> Tensor:
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             ImageOps.exif_transpose(image, in_place=True)  # spares a copy of the picture
             return F.pil_to_tensor(_to_rgb(image))
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file.") from None
+        raise InputError(f"{name}: there is no such file.") from None
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture, or of a format that Pillow does not read.") from None
+        raise InputError(f"{name}: not a picture, or of a format that Pillow does not read.") from None
     except MemoryError:
         raise
     except Exception as error:  # damage makes Pillow's decoders raise almost anything
-        raise InputError(f"{path}: cannot be decoded, it may be truncated or damaged: {error}.") from error
+        raise InputError(f"{name}: cannot be decoded, it may be truncated or damaged: {error}.") from error
 
 
 def from_any(image: str | Path | Image.Image | np.ndarray | Tensor) -> UInt8[Tensor, "3 height width"]:

@@ -1,0 +1,319 @@
+"""`mmmc predict` on all that pictures come from, and what it writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from pycocotools.coco import COCO
+from torch import Tensor
+
+import mmmc
+from mmmc.cli import main
+from mmmc.data.pictures import read_picture
+from mmmc.data.synthetic import scene
+from mmmc.predicting import Tiling, detect_tiled, sources
+from mmmc.predicting import video as video_module
+from mmmc.predicting.sources import Source
+from mmmc.predicting.video import Video, write_video
+
+Capture = pytest.CaptureFixture[str]
+LOW = ("--threshold", "0.02")
+RATE = Fraction(10)
+
+
+@pytest.fixture(scope="module")
+def files(tiny_set: Path) -> list[str]:
+    return sorted(map(str, (tiny_set / "images").glob("val_*.png")))
+
+
+@pytest.fixture(scope="module")
+def clip(files: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four scored pictures, each for two frames."""
+    path = tmp_path_factory.mktemp("clip") / "a.clip.mp4"
+    write_video(path, [read_picture(file) for file in files for _ in range(2)], RATE)
+    return path
+
+
+def predict(run: Path, out: Path, *arguments: str, status: int = 0) -> None:
+    assert main(["predict", str(run), *arguments, "--out", str(out)]) == status
+
+
+def listed(out: Path) -> list[dict[str, Any]]:
+    return json.loads((out / "detections.json").read_text())["pictures"]
+
+
+def names(out: Path) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+def test_coco_results_are_those_of_the_json(tiny_run: Path, files: list[str], tmp_path: Path) -> None:
+    predict(tiny_run, tmp_path / "j", *files, *LOW, "--draw", "false", "--batch", "3")
+    predict(tiny_run, tmp_path / "c", *files, *LOW, "--draw", "false", "--format", "coco")
+    assert names(tmp_path / "c") == ["images.json", "results.json"]
+    # The oracle reads both files as it reads COCO's own.
+    truth = COCO()
+    truth.dataset = json.loads((tmp_path / "c/images.json").read_text()) | {"annotations": []}
+    truth.createIndex()
+    results = truth.loadRes(str(tmp_path / "c/results.json"))
+    for entry, image in zip(listed(tmp_path / "j"), truth.dataset["images"], strict=True):
+        assert (entry["file"], 64, 64) == (image["file_name"], image["height"], image["width"])
+        rows = results.imgToAnns[image["id"]]
+        assert len(rows) == len(entry["objects"]) > 0
+        for row, found in zip(rows, entry["objects"], strict=True):
+            assert truth.cats[row["category_id"]]["name"] == found["class"]
+            x, y, w, h = row["bbox"]
+            assert found["box"] == pytest.approx([x, y, x + w, y + h], abs=0.006)
+            assert found["score"] == pytest.approx(row["score"], abs=6e-5)
+
+
+@pytest.mark.parametrize("confidence", ["true", "false"])
+def test_yolo_labels_are_read_back(tiny_run: Path, files: list[str], tmp_path: Path, confidence: str) -> None:
+    strict = ("--threshold", "0.2", "--draw", "false")
+    predict(tiny_run, tmp_path / "j", *files, *strict)
+    predict(tiny_run, tmp_path / "y", *files, *strict, "--format", "yolo", "--confidence", confidence)
+    classes = (tmp_path / "y/classes.txt").read_text().splitlines()
+    for entry in listed(tmp_path / "j"):
+        lines = (tmp_path / "y/labels" / f"{Path(entry['file']).stem}.txt").read_text().splitlines()
+        assert len(lines) == len(entry["objects"])
+        for line, found in zip(lines, entry["objects"], strict=True):
+            label, x, y, w, h, *score = (float(word) for word in line.split())
+            assert classes[int(label)] == found["class"]
+            box = [64 * (x - w / 2), 64 * (y - h / 2), 64 * (x + w / 2), 64 * (y + h / 2)]
+            assert found["box"] == pytest.approx(box, abs=0.01)
+            assert score == ([found["score"]] if confidence == "true" else [])
+
+
+def test_a_table(tiny_run: Path, files: list[str], tmp_path: Path) -> None:
+    predict(tiny_run, tmp_path, *files, *LOW, "--draw", "false")
+    predict(tiny_run, tmp_path, *files, *LOW, "--draw", "false", "--format", "csv")
+    with (tmp_path / "detections.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = [
+        [entry["file"], "", "", found["class"], found["score"], *found["box"]]
+        for entry in listed(tmp_path)
+        for found in entry["objects"]
+    ]
+    assert [list(row.values()) for row in rows] == [list(map(str, row)) for row in expected]
+
+
+def test_only_some_classes(tiny_run: Path, files: list[str], tmp_path: Path, capsys: Capture) -> None:
+    predict(tiny_run, tmp_path / "all", *files, *LOW, "--draw", "false")
+    present = sorted({found["class"] for entry in listed(tmp_path / "all") for found in entry["objects"]})
+    wanted = present[:-1]
+    assert wanted, "one class alone shows nothing"
+    predict(tiny_run, tmp_path / "some", *files, *LOW, "--draw", "false", "--classes", *wanted)
+    for some, everything in zip(listed(tmp_path / "some"), listed(tmp_path / "all"), strict=True):
+        assert some["objects"] == [found for found in everything["objects"] if found["class"] in wanted]
+    predict(tiny_run, tmp_path / "none", *files, "--classes", "red-whit", status=2)
+    assert "--classes names 'red-whit', which the detector does not know. Did you mean 'red-white'? Allowed: " in (
+        capsys.readouterr().err
+    )
+
+
+def test_tiles(tiny_run: Path, tmp_path: Path) -> None:
+    """A picture that is one tile is predicted as ever; a wider one as `detect_tiled` says, in its own pixels."""
+    one, wide = _scene(tmp_path / "one.png", 1), _scene(tmp_path / "wide.png", 2)
+    for name, more in {"plain": (), "tile": ("--tile", "64"), "parts": ("--tile", "64", "--whole", "false")}.items():
+        predict(tiny_run, tmp_path / name, str(one), str(wide), *LOW, "--draw", "false", *more)
+    plain, tile, parts = (listed(tmp_path / name) for name in ("plain", "tile", "parts"))
+    assert plain[0] == tile[0] == parts[0]
+    assert plain[1]["objects"] != parts[1]["objects"]
+    assert max(found["box"][2] for found in parts[1]["objects"]) > 64, "in pixels of the picture"
+    predictor = mmmc.load(tiny_run)
+    tiling = Tiling(64, 0.2, whole=False)
+    found = detect_tiled(predictor, read_picture(wide), tiling, threshold=0.02)
+    boxes = [each["box"] for each in parts[1]["objects"]]
+    torch.testing.assert_close(torch.tensor(boxes), found.boxes, rtol=0, atol=0.006)
+
+
+def _scene(path: Path, times: int) -> Path:
+    Image.fromarray(scene(1, "val", 0, (64, 64 * times)).image).save(path)
+    return path
+
+
+def test_frames_of_a_video(tiny_run: Path, files: list[str], clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    predict(tiny_run, tmp_path, str(clip), files[0], *LOW, "--every", "2")
+    assert re.fullmatch(r"\d+ objects in 1 pictures and 4 frames: .*\n", capsys.readouterr().out)
+    *frames, picture = listed(tmp_path)
+    assert [(frame["frame"], frame["time"], frame["copy"]) for frame in frames] == [
+        (number, number / 10, "a.clip.mp4") for number in (0, 2, 4, 6)
+    ]
+    assert "frame" not in picture
+    assert names(tmp_path) == ["a.clip.mp4", "detections.json", "val_00000.jpg"]
+    with Video(Source(str(tmp_path / "a.clip.mp4"), "video")) as copy:
+        assert copy.rate == RATE / 2
+        images = [frame.image for frame in copy.frames()]
+    assert len(images) == 4
+    predict(tiny_run, tmp_path / "bare", str(clip), "--threshold", "1", "--every", "2")
+    with Video(Source(str(tmp_path / "bare/a.clip.mp4"), "video")) as copy:
+        bare = [frame.image for frame in copy.frames()]
+    # Without boxes a frame is its picture but for what a codec loses; with boxes it is more than that.
+    originals = [read_picture(file) for file in files]
+    for image, without, original in zip(images, bare, originals, strict=True):
+        lost = difference(without, original)
+        assert lost == min(difference(without, other) for other in originals)
+        assert difference(image, original) > 1.5 * lost
+
+
+def difference(image: Tensor, other: Tensor) -> float:
+    return (image.float() - other.float()).abs().mean().item()
+
+
+def test_frames_as_pictures_and_labels(tiny_run: Path, clip: Path, tmp_path: Path) -> None:
+    some = ("--every", "3", "--limit", "2", "--frames", "true", "--format", "yolo")
+    predict(tiny_run, tmp_path, str(clip), *LOW, *some)
+    frames = ("a.clip/000000", "a.clip/000003")
+    assert names(tmp_path) == [*(f"{f}.jpg" for f in frames), "classes.txt", *(f"labels/{f}.txt" for f in frames)]
+
+
+def test_a_camera_ends_by_the_limit_or_ctrl_c(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(video_module.CAMERAS, sys.platform, ("lavfi", "testsrc=size=64x64:rate=5:n={}"))
+    predict(tiny_run, tmp_path / "a", "camera:0", *LOW, "--limit", "2")
+    assert [entry["frame"] for entry in listed(tmp_path / "a")] == [0, 1]
+    assert names(tmp_path / "a") == ["camera-0.mp4", "detections.json"]
+
+    reading = Video.frames
+
+    def interrupted(self: Video, every: int = 1) -> Iterator[Any]:
+        for frame in reading(self, every):
+            if frame.number == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield frame
+
+    monkeypatch.setattr(Video, "frames", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    predict(tiny_run, tmp_path / "b", "camera:0", *LOW)
+    assert [entry["frame"] for entry in listed(tmp_path / "b")] == [0, 1, 2]
+    assert names(tmp_path / "b") == ["camera-0.mp4", "detections.json"]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("kind", ["video", "frames"])
+def test_an_interrupted_video_leaves_nothing(
+    tiny_run: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    reading = Video.frames
+
+    def interrupted(self: Video, every: int = 1) -> Iterator[Any]:
+        for frame in reading(self, every):
+            if frame.number == 3:
+                raise KeyboardInterrupt
+            yield frame
+
+    monkeypatch.setattr(Video, "frames", interrupted)
+    predict(tiny_run, tmp_path, str(clip), "--batch", "1", "--frames", str(kind == "frames").lower(), status=130)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_used_is_listed_after_the_others(
+    tiny_run: Path, files: list[str], clip: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    broken, torn = tmp_path / "broken.png", tmp_path / "torn.mp4"
+    broken.write_bytes(Path(files[0]).read_bytes()[:300])
+    torn.write_bytes(clip.read_bytes()[:600])
+    out = tmp_path / "out"
+    predict(tiny_run, out, str(broken), files[0], str(torn), files[1], *LOW, status=1)
+    err = capsys.readouterr().err
+    assert f"mmmc: left out: {broken}: cannot be decoded, it may be truncated" in err
+    assert f"mmmc: left out: {torn} cannot be " in err
+    content = json.loads((out / "detections.json").read_text())
+    assert [entry["file"] for entry in content["pictures"]] == files[:2]
+    assert [entry["file"] for entry in content["failed"]] == [str(broken), str(torn)]
+    assert names(out) == ["detections.json", "val_00000.jpg", "val_00001.jpg"]
+    # With nothing that can be used there is nothing to write.
+    predict(tiny_run, tmp_path / "none", str(broken), str(torn), status=2)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_video_that_breaks_off_leaves_nothing_of_itself(
+    tiny_run: Path, files: list[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = Video.frames
+
+    def breaking(self: Video, every: int = 1) -> Iterator[Any]:
+        for frame in reading(self, every):
+            if frame.number == 3:
+                raise mmmc.InputError("a.clip.mp4 cannot be decoded after frame 3.")
+            yield frame
+
+    monkeypatch.setattr(Video, "frames", breaking)
+    for frames in ("true", "false"):
+        out = tmp_path / frames
+        predict(tiny_run, out, str(clip), files[0], *LOW, "--batch", "2", "--frames", frames, status=1)
+        assert [entry["file"] for entry in listed(out)] == files[:1]
+        assert names(out) == ["detections.json", "val_00000.jpg"]
+
+
+def test_standard_input(
+    tiny_run: Path, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def feed(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    feed(Path(files[1]).read_bytes())
+    predict(tiny_run, tmp_path / "in", "-", files[1], *LOW)
+    given, file = listed(tmp_path / "in")
+    assert (given["file"], given["copy"]) == ("-", "stdin.jpg")
+    assert given["objects"] == file["objects"] != []
+    for content, says in {b"": "Standard input is empty", b"text": "standard input: not a picture"}.items():
+        feed(content)
+        predict(tiny_run, tmp_path / "no", "-", status=2)
+        assert says in capsys.readouterr().err
+    monkeypatch.setattr(sources, "LIMIT", 100)
+    feed(Path(files[1]).read_bytes())
+    predict(tiny_run, tmp_path / "no", "-", status=2)
+    assert "standard input holds more than" in capsys.readouterr().err
+
+
+def test_an_address(tiny_run: Path, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answer(address: str) -> bytes:
+        asked.append(address)
+        if "broken" in address:
+            raise mmmc.InputError(f"{address} could not be fetched.")
+        return Path(files[0]).read_bytes()
+
+    monkeypatch.setattr(sources, "fetch", answer)
+    addresses = ["http://a.org/x/cat.png?y=1", "https://a.org/broken.png"]
+    predict(tiny_run, tmp_path, *addresses, *LOW, status=1)
+    assert asked == addresses
+    assert [(entry["file"], entry["copy"]) for entry in listed(tmp_path)] == [(addresses[0], "cat.jpg")]
+
+
+REFUSED = {
+    "--batch 0": "--batch is 0; allowed: at least 1",
+    "--every 0": "--every is 0; allowed: at least 1",
+    "--limit 0": "--limit is 0; allowed: at least 1",
+    "--tile 8": "The tile is 8 pixels wide; allowed: at least 32",
+    "--tile 64 --overlap 1": "The overlap of tiles is 1.0; allowed: 0 to 0.9",
+    "--format xml": "xml",
+    "camera:x": "camera:x is no camera. Allowed: camera:0",
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
+def test_refusals(tiny_run: Path, files: list[str], tmp_path: Path, capsys: Capture, arguments: str) -> None:
+    predict(tiny_run, tmp_path, files[0], *arguments.split(), status=2)
+    assert REFUSED[arguments] in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_is_not_overwritten(tiny_run: Path, clip: Path, capsys: Capture) -> None:
+    before = clip.read_bytes()
+    predict(tiny_run, clip.parent, str(clip), status=2)
+    assert f"copy of {clip} would overwrite" in capsys.readouterr().err
+    assert clip.read_bytes() == before
