@@ -42,7 +42,9 @@ def figure_of(view: View) -> Figure:
 
 def misalignment(view: Misaligned) -> Figure:
     """Figure 1: detections from the point of best class score and from that of best box, beside both loss maps."""
-    scene, losses = view.scene, view.losses
+    losses = view.losses
+    boxes = torch.stack([view.best_class.box, view.best_box.box])
+    scene = replace(view.scene, reach=torch.cat([boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)]))
     levels = _levels(scene.points, next(iter(losses.values())).isfinite())
     with _panels(scene, len(losses), 1 + len(levels), 0.9) as figure:
         grid = figure.subplots(len(losses), 1 + len(levels), squeeze=False)
@@ -141,22 +143,19 @@ def chosen_points(view: Chosen) -> Figure:
             for axes in row:
                 axes.set_title(f"{name}\n{axes.get_title(loc='left')}")
             figure.colorbar(drawn, ax=list(row), pad=0.01, aspect=20).outline.set_visible(False)
-        several = False
+        levels_of_all = _levels(scene.points, torch.stack(list(chosen.values())).any(dim=0))
         for axes, (name, mask) in zip(grid[1], chosen.items(), strict=False):
             axes.set_axis_on()
             _picture(axes, scene)
-            strides = scene.points.stride[mask].tolist()
-            used = sorted({int(stride) for stride in strides})
-            several |= len(used) > 1
-            for (x, y), stride in zip(scene.points.xy[mask].tolist(), strides, strict=True):
-                size = 5.0 + 3.0 * used.index(int(stride))
+            for (x, y), level in zip(scene.points.xy[mask].tolist(), scene.points.level[mask].tolist(), strict=True):
+                size = 5.0 + 3.0 * levels_of_all.index(level)
                 axes.plot(x, y, "x", color="white", ms=size + 1, mew=2.8)
                 axes.plot(x, y, "x", color="#00a000", ms=size, mew=1.5)
-            on = ", ".join(level_name(stride).split(" ")[0] for stride in used) or "no level"
-            axes.set_title(f"{name}: {len(strides)} on {on}")
+            used = [level_name(scene.points.strides[level]).split(" ")[0] for level in _levels(scene.points, mask)]
+            axes.set_title(f"{name}: {int(mask.sum())} on {', '.join(used) or 'no level'}")
         figure.legend(
             handles=[_cross("#00a000")],
-            labels=[f"positive point of {scene.name}" + "; larger on the coarser level" * several],
+            labels=[f"positive point of {scene.name}" + "; larger on a coarser level" * (len(levels_of_all) > 1)],
             loc="outside lower left",
         )
     return figure
