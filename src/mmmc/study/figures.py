@@ -137,7 +137,7 @@ class _Broken(Exception):
     """What is wrong with a record, as a sentence."""
 
 
-def _taken_apart(view: View) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _taken_apart(view: View) -> tuple[dict[str, Any], dict[str, Any]]:
     """Names and arrays, as `NAMES` and `ARRAYS` have them."""
     match view:
         case Misaligned():
@@ -173,19 +173,24 @@ def _put_together(figure: int, about: Mapping[str, Any], arrays: Mapping[str, np
     tensor = {name: torch.from_numpy(array) for name, array in arrays.items()}
     scene = Scene(image, size, points, tensor["box"], about["name"])
     if figure == 2:
-        fit = (tensor["fit"][0], tensor["fit"][1])
-        parts = (tensor[name] for name in ("point", "cls", "reg"))
-        return Parted(scene, Candidates(*parts, fit, tensor["score"], tensor["positive"]), about["score"])
+        candidates = Candidates(
+            point=tensor["point"],
+            cls=tensor["cls"],
+            reg=tensor["reg"],
+            fit=(tensor["fit"][0], tensor["fit"][1]),
+            score=tensor["score"],
+            positive=tensor["positive"],
+        )
+        return Parted(scene, candidates, about["score"])
     losses = dict(zip(about["losses"], tensor["losses"], strict=True))
     if figure == 3:
         return Chosen(scene, losses, dict(zip(about["rules"], tensor["positive"], strict=True)))
-    best = [
-        Found(int(point), box, float(score), float(iou))
-        for point, box, score, iou in zip(
-            *(tensor[name] for name in ("best_point", "best_box", "best_score", "best_iou")), strict=True
-        )
-    ]
-    return Misaligned(scene, *best, losses)
+
+    def best(place: int) -> Found:
+        point, score, iou = (tensor[name][place].item() for name in ("best_point", "best_score", "best_iou"))
+        return Found(int(point), tensor["best_box"][place], score, iou)
+
+    return Misaligned(scene, best(0), best(1), losses)
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
