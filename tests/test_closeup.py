@@ -12,8 +12,9 @@ from tiny_run import TINY
 
 from mmmc.assign import APS
 from mmmc.cli import main
-from mmmc.closeup import FIGURES, draw_closeup
-from mmmc.draw.closeup import CLASS, Candidates, Found, Scene, misalignment, receptive_fields, selection
+from mmmc.closeup import FIGURES, look
+from mmmc.draw.closeup import CLASS, figure_of
+from mmmc.draw.views import Candidates, Deformed, Found, Misaligned, Parted, Scene
 from mmmc.errors import InputError
 from mmmc.points import make_points
 from mmmc.predictor import Predictor
@@ -52,15 +53,15 @@ def test_every_figure_of_a_run(adapted_run: Path, figure: str, tmp_path: Path) -
 def test_figures_of_a_run_without_aps_or_rfa(tiny_run: Path) -> None:
     predictor = Predictor.load(tiny_run)
     _, pictures = open_sets(predictor.recipe.data)
-    assert "APS" in texts(draw_closeup(predictor, pictures, 0, "3"))
-    drawn = draw_closeup(predictor, pictures, 0, "2")
+    assert "APS" in texts(figure_of(look(predictor, pictures, 0, "3").view))
+    drawn = figure_of(look(predictor, pictures, 0, "2").view)
     assert "by APS with its defaults" in drawn.get_suptitle()
     with pytest.raises(InputError, match=r"This run has no RFA"):
-        draw_closeup(predictor, pictures, 0, "offsets")
+        look(predictor, pictures, 0, "offsets")
     with pytest.raises(InputError, match=r"--object is 99; allowed for .*: 0 to \d+\."):
-        draw_closeup(predictor, pictures, 0, "1", 99)
+        look(predictor, pictures, 0, "1", 99)
     with pytest.raises(InputError, match=r"There is no figure '4'"):
-        draw_closeup(predictor, pictures, 0, "4")
+        look(predictor, pictures, 0, "4")
 
 
 def test_figure_3_shows_the_rule_of_the_run(adapted_run: Path) -> None:
@@ -69,7 +70,7 @@ def test_figure_3_shows_the_rule_of_the_run(adapted_run: Path) -> None:
     shown = []
     for rule in (APS(candidates_per_level=1, num_levels=1), APS(rule="topk", topk=99, num_levels=9)):
         predictor.recipe = replace(predictor.recipe, assigner=rule)
-        shown.append(texts(draw_closeup(predictor, pictures, 0, "3")))
+        shown.append(texts(figure_of(look(predictor, pictures, 0, "3").view)))
     assert "APS: 1 on P" in shown[0]
     assert "APS: 1 on P" not in shown[1]
 
@@ -87,7 +88,7 @@ def test_figure_1_names_score_iou_and_level() -> None:
     losses = {"class loss": torch.full((20,), torch.nan).index_fill(0, torch.tensor([5, 6, 16]), 0.5)}
     first = Found(5, torch.tensor([2.0, 2, 20, 20]), 0.91, 0.33)
     second = Found(16, torch.tensor([4.0, 4, 27, 28]), 0.42, 0.95)
-    figure = misalignment(SCENE, first, second, {**losses, "box loss": losses["class loss"]})
+    figure = figure_of(Misaligned(SCENE, first, second, {**losses, "box loss": losses["class loss"]}))
     said = texts(figure)
     assert "best class score: P3\nscore 0.91, IoU 0.33" in said
     assert "best box: P4\nscore 0.42, IoU 0.95" in said
@@ -99,7 +100,7 @@ def test_figure_1_names_score_iou_and_level() -> None:
 def test_figure_2_parts_candidates_by_colour_and_names_levels() -> None:
     score = torch.tensor([0.5, 0.4, 0.1])
     shown = Candidates(torch.tensor([5, 6, 16]), score, score, (score, score), score, torch.tensor([True, True, False]))
-    figure = selection(SCENE, shown, "paper")
+    figure = figure_of(Parted(SCENE, shown, "paper"))
     scores = figure.axes[2]
     labels = {text.get_text() for text in scores.get_legend().get_texts()}
     assert labels == {"positive", "negative", "split"}
@@ -112,7 +113,7 @@ def test_offsets_are_drawn_where_the_taps_look() -> None:
     """From (12, 12) on stride 8 tap 0 lies at (4, 4); moved by one cell down and two right it lies at (20, 12)."""
     moved = torch.zeros(9, 2)
     moved[0] = torch.tensor([1.0, 2.0])
-    figure = receptive_fields(SCENE, 5, {"class": moved}, {"class": torch.ones(9)})
+    figure = figure_of(Deformed(SCENE, 5, {"class": moved}, {"class": torch.ones(9)}))
     ends = [line.get_xydata().tolist() for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert ends[0] == [[20.0, 12.0]]
     assert "mean offset 0.25 cells" in texts(figure)  # √5 / 9

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
@@ -14,7 +13,7 @@ from mmmc.assign.aps_steps import Steps
 from mmmc.assign.pairs import class_losses
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.data.coco import CocoSet
-from mmmc.draw.closeup import Candidates, Found, Scene, chosen_points, misalignment, receptive_fields, selection
+from mmmc.draw.views import Candidates, Chosen, Deformed, Found, Misaligned, Parted, Scene, View
 from mmmc.errors import InputError
 from mmmc.gallery import eval_batch, predict_on_cpu
 from mmmc.label_measures import recorded_sampling
@@ -24,8 +23,21 @@ from mmmc.structures import Batch, Points, Prediction
 FIGURES = ("1", "2", "3", "offsets")
 
 
-def draw_closeup(predictor: Predictor, pictures: CocoSet, index: int, figure: str, number: int | None = None) -> Figure:
-    """One of the paper's figures for an object of a picture.
+@dataclass(frozen=True)
+class Closeup:
+    """What a figure shows of an object.
+
+    Attributes:
+        number: of the object in its picture.
+        view: to be drawn (`mmmc.draw.closeup.figure_of`).
+    """
+
+    number: int
+    view: View
+
+
+def look(predictor: Predictor, pictures: CocoSet, index: int, figure: str, number: int | None = None) -> Closeup:
+    """What one of the paper's figures shows for an object of a picture.
 
     Args:
         predictor: of the run.
@@ -36,7 +48,7 @@ def draw_closeup(predictor: Predictor, pictures: CocoSet, index: int, figure: st
         number: of the object in the picture; the largest if None.
 
     Raises:
-        InputError: there is no such object or figure, or the run has no deformable convolution to draw.
+        InputError: there is no such object or figure, or the run has no deformable convolution to look at.
     """
     batch = eval_batch(predictor, pictures, index)
     boxes = batch.targets[0].boxes
@@ -53,21 +65,24 @@ def draw_closeup(predictor: Predictor, pictures: CocoSet, index: int, figure: st
     steps = aps.steps(points, prediction, batch.targets)
     label = predictor.categories.names[int(batch.targets[0].labels[number])]
     scene = Scene(batch.images[0], batch.targets[0].size, points, boxes[number], f"object {number} ({label})")
+    view: View
     match figure:
         case "1":
-            return _misalignment(scene, steps, points, prediction, number)
+            view = _misaligned(scene, steps, points, prediction, number)
         case "2":
             scene = scene if aps is rule else replace(scene, name=f"{scene.name}, by APS with its defaults")
-            return selection(scene, _candidates(steps, number), aps.score)
+            view = Parted(scene, _candidates(steps, number), aps.score)
         case "3":
-            return _chosen(predictor, scene, steps, batch, prediction, number)
+            view = _chosen(predictor, scene, steps, batch, prediction, number)
         case "offsets":
             if not sampling:
                 raise InputError(
                     "This run has no RFA, so no kernel is deformed (model.rfa.class_position and box_position)."
                 )
-            return _offsets(scene, steps, sampling, number)
-    raise InputError(f"There is no figure {figure!r}. Allowed: {', '.join(FIGURES)}.")
+            view = _deformed(scene, steps, sampling, number)
+        case _:
+            raise InputError(f"There is no figure {figure!r}. Allowed: {', '.join(FIGURES)}.")
+    return Closeup(number, view)
 
 
 def _losses(
@@ -84,7 +99,7 @@ def _losses(
     return {name: values.float().masked_fill(outside, torch.nan) for name, values in found.items()}
 
 
-def _misalignment(scene: Scene, steps: Steps, points: Points, prediction: Prediction, number: int) -> Figure:
+def _misaligned(scene: Scene, steps: Steps, points: Points, prediction: Prediction, number: int) -> Misaligned:
     in_box = steps.objects.in_box[0, number]
     if not in_box.any():
         raise InputError(f"No point lies in the box of {scene.name}.")
@@ -95,7 +110,7 @@ def _misalignment(scene: Scene, steps: Steps, points: Points, prediction: Predic
         point = int(values.masked_fill(~in_box, -1).argmax())
         return Found(point, prediction.boxes[0, point].float(), float(scores[point]), float(ious[point]))
 
-    return misalignment(scene, found(scores), found(ious), _losses(steps, prediction, number, cross_entropy=True))
+    return Misaligned(scene, found(scores), found(ious), _losses(steps, prediction, number, cross_entropy=True))
 
 
 def _candidates(steps: Steps, number: int) -> Candidates:
@@ -120,7 +135,7 @@ def _candidates(steps: Steps, number: int) -> Candidates:
 
 def _chosen(
     predictor: Predictor, scene: Scene, steps: Steps, batch: Batch, prediction: Prediction, number: int
-) -> Figure:
+) -> Chosen:
     rule = predictor.recipe.assigner
     rules: dict[str, Assigner] = {type(rule).__name__: rule}
     # Beside the run's own rule the other of the two, with its defaults.
@@ -130,10 +145,10 @@ def _chosen(
     for name, assigner in rules.items():
         assignment = assigner(scene.points, prediction, batch.targets)
         chosen[name] = ignore_crowds(scene.points, assignment, batch.targets).gt[0] == number
-    return chosen_points(scene, _losses(steps, prediction, number), chosen)
+    return Chosen(scene, _losses(steps, prediction, number), chosen)
 
 
-def _offsets(scene: Scene, steps: Steps, sampling: dict[str, list[tuple[Tensor, Tensor]]], number: int) -> Figure:
+def _deformed(scene: Scene, steps: Steps, sampling: dict[str, list[tuple[Tensor, Tensor]]], number: int) -> Deformed:
     """From the object's positive point of least loss, or else from the point nearest to its centre."""
     total = steps.looked.cost[0, number].masked_fill(steps.assignment.gt[0] != number, torch.inf)
     center = (scene.box[:2] + scene.box[2:]) / 2
@@ -147,4 +162,4 @@ def _offsets(scene: Scene, steps: Steps, sampling: dict[str, list[tuple[Tensor, 
         offsets, mask = levels[level]
         taps[tower] = offsets[0, :, row, column].view(9, 2).float().cpu()
         masks[tower] = mask[0, :, row, column].float().cpu()
-    return receptive_fields(scene, point, taps, masks)
+    return Deformed(scene, point, taps, masks)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -160,8 +161,9 @@ def save_image(image: Tensor, path: Path) -> Path:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure in the format that the file's name says."""
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150))
+    """Write a figure in the format that the file's name says; letters of a PDF are TrueType, as publishers want."""
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150))
     return path
 
 

@@ -43,12 +43,17 @@ def add_run(parser: ArgumentParser, *, required: bool = True) -> None:
         parser.add_argument("run", type=str, **run)
     else:
         parser.add_argument("run", type=str | None, nargs="?", default=None, **run)
+    add_weights(parser)
+
+
+def add_weights(parser: ArgumentParser) -> None:
+    """Which weights of a run, and where they are used."""
     parser.add_argument("--weights", choices=WEIGHTS, default="best", help="which of the folder's weights")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
 
 
 def open_run(config: Namespace) -> Predictor:
-    """The predictor that `add_run`'s arguments name."""
+    """The predictor that `run` and `add_weights`'s arguments name."""
     return Predictor.load(config.run, weights=config.weights, device=device(config.device))
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from mmmc import label_measures
 from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
-from mmmc.closeup import FIGURES, draw_closeup
+from mmmc.closeup import FIGURES, look
 from mmmc.data.coco import CocoSet
+from mmmc.draw.closeup import figure_of
 from mmmc.errors import InputError, did_you_mean
 from mmmc.gallery import THRESHOLD, draw_assigners, draw_comparison, draw_labels, draw_losses, save_figure, save_image
 from mmmc.recipe.naming import named_assigners
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str]) -> None:
             save_figure(figure, out / f"{stem}-assigners{'-per-level' * config.per_level}.png")
             continue
         if config.figure is not None:
-            figure = draw_closeup(predictor, pictures, index, config.figure, config.object)
+            figure = figure_of(look(predictor, pictures, index, config.figure, config.object).view)
             save_figure(figure, out / f"{stem}-{'figure-' * config.figure.isdigit()}{config.figure}.png")
             continue
         if "predictions" in kinds:

@@ -14,6 +14,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from mmmc.cli.arguments import parse, seconds, verb_parser
+from mmmc.cli.study_figure import record_or_draw
 from mmmc.errors import InputError, did_you_mean
 from mmmc.study import records, table
 from mmmc.study.filled import filled
@@ -24,19 +25,28 @@ from mmmc.study.running import train_plan
 from mmmc.study.status import status, words
 from mmmc.training.folder import RunFolder
 
-ACTIONS = ("run", "status", "collect", "table")
+ACTIONS = ("run", "status", "collect", "table", "figure")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Train plans, say how far they are, collect records of runs, or make tables of them."""
+    """Train plans, say how far they are, collect records of runs, or make tables and figures of them."""
     action = arguments[0] if arguments else ""
     if action not in ACTIONS:
         parser = verb_parser(
-            "study", "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE…, or table N --plan PLAN…"
+            "study",
+            "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE…, table N --plan PLAN…, "
+            "or figure N --out DIR",
         )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
         raise InputError(f"There is no command 'study {action}'.{did_you_mean(action, ACTIONS)}")
-    {"run": run_plans, "status": print_status, "collect": collect, "table": print_table}[action](arguments[1:])
+    actions = {
+        "run": run_plans,
+        "status": print_status,
+        "collect": collect,
+        "table": print_table,
+        "figure": record_or_draw,
+    }
+    actions[action](arguments[1:])
 
 
 def run_plans(arguments: Sequence[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from mmmc.draw.loss import heat, scale_of
-from mmmc.draw.panels import FAINT, INK, around, canvas, cropped, dimmed, level_name, outline, panel_size, show
+from mmmc.draw.panels import FAINT, INK, canvas, cropped, dimmed, level_name, outline, panel_size, show
+from mmmc.draw.views import Chosen, Deformed, Misaligned, Parted, Scene, View
 from mmmc.structures import Points
 
 CLASS, BOX, POSITIVE, REST = "#d55e00", "#0072b2", "#009e73", "#b8b8b8"
@@ -26,68 +27,30 @@ _AREA = 5.0
 _TOWERS = {"class": (CLASS, "o"), "box": (BOX, "s")}
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A picture of a batch and one of its objects.
-
-    Attributes:
-        image: as it is in the batch.
-        size: height and width without padding.
-        points: of the batch.
-        box: of the object.
-        name: what it is called in titles.
-        reach: a region `x1 y1 x2 y2` that is shown besides the object, as far as it lies in the picture.
-    """
-
-    image: UInt8[Tensor, "3 H W"]
-    size: tuple[int, int]
-    points: Points
-    box: Float[Tensor, "4"]
-    name: str
-    reach: Float[Tensor, "4"] | None = None
-
-    @property
-    def window(self) -> tuple[float, float, float, float]:
-        """The part of the picture round the object that is shown, `x1 y1 x2 y2`."""
-        shown = self.box
-        if self.reach is not None:
-            shown = torch.cat([shown[:2].minimum(self.reach[:2]), shown[2:].maximum(self.reach[2:])])
-        x1, y1, x2, y2 = shown.tolist()
-        return around((x1, y1, x2, y2), self.size)
+def figure_of(view: View) -> Figure:
+    """The figure of a view."""
+    match view:
+        case Misaligned():
+            return misalignment(view)
+        case Parted():
+            return selection(view)
+        case Chosen():
+            return chosen_points(view)
+        case Deformed():
+            return receptive_fields(view)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a point predicts for the object.
-
-    Attributes:
-        point: its index.
-        box: that it predicts.
-        score: its probability of the object's class.
-        iou: of the box with the object's.
-    """
-
-    point: int
-    box: Float[Tensor, "4"]
-    score: float
-    iou: float
-
-
-def misalignment(scene: Scene, best_class: Found, best_box: Found, losses: Mapping[str, Float[Tensor, " P"]]) -> Figure:
-    """Figure 1: detections from the point of best class score and from that of best box, beside both loss maps.
-
-    Args:
-        scene: picture and object.
-        best_class: of the point in the box with the highest score.
-        best_box: of the point in the box with the highest IoU.
-        losses: by name, a value per point; NaN outside the object's box.
-    """
+def misalignment(view: Misaligned) -> Figure:
+    """Figure 1: detections from the point of best class score and from that of best box, beside both loss maps."""
+    losses = view.losses
+    boxes = torch.stack([view.best_class.box, view.best_box.box])
+    scene = replace(view.scene, reach=torch.cat([boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)]))
     levels = _levels(scene.points, next(iter(losses.values())).isfinite())
     with _panels(scene, len(losses), 1 + len(levels), 0.9) as figure:
         grid = figure.subplots(len(losses), 1 + len(levels), squeeze=False)
         for axes, found, color, title in (
-            (grid[0][0], best_class, CLASS, "best class score"),
-            (grid[-1][0], best_box, BOX, "best box"),
+            (grid[0][0], view.best_class, CLASS, "best class score"),
+            (grid[-1][0], view.best_box, BOX, "best box"),
         ):
             _picture(axes, scene)
             x1, y1, x2, y2 = found.box.tolist()
@@ -102,7 +65,7 @@ def misalignment(scene: Scene, best_class: Found, best_box: Found, losses: Mappi
             figure.colorbar(drawn, ax=list(row[1:]), pad=0.01, aspect=20).outline.set_visible(False)
             row[1].set_ylabel(name)
         for axes in [axes for axes in grid.flat if axes.axison]:
-            for found, color in ((best_class, CLASS), (best_box, BOX)):
+            for found, color in ((view.best_class, CLASS), (view.best_box, BOX)):
                 axes.plot(*scene.points.xy[found.point].tolist(), "x", color="white", ms=9, mew=3.4)
                 axes.plot(*scene.points.xy[found.point].tolist(), "x", color=color, ms=8, mew=2.0)
         figure.legend(
@@ -114,35 +77,9 @@ def misalignment(scene: Scene, best_class: Found, best_box: Found, losses: Mappi
     return figure
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """The candidates of an object on its chosen levels, level by level.
-
-    Attributes:
-        point: index of the point.
-        cls: class loss.
-        reg: box loss.
-        fit: what the fitness is made of, for either task: its share of the softmax.
-        score: by which they are parted; high is good.
-        positive: whether they answer for the object before conflicts.
-    """
-
-    point: Int[Tensor, " Q"]
-    cls: Float[Tensor, " Q"]
-    reg: Float[Tensor, " Q"]
-    fit: tuple[Float[Tensor, " Q"], Float[Tensor, " Q"]]
-    score: Float[Tensor, " Q"]
-    positive: Bool[Tensor, " Q"]
-
-
-def selection(scene: Scene, candidates: Candidates, score: str) -> Figure:
-    """Figure 2: the two loss vectors, their softmax distributions, and the score with the split.
-
-    Args:
-        scene: picture and object.
-        candidates: of the object.
-        score: name of the score.
-    """
+def selection(view: Parted) -> Figure:
+    """Figure 2: the two loss vectors, their softmax distributions, and the score with the split."""
+    scene, candidates = view.scene, view.candidates
     x = np.arange(len(candidates.point))
     levels = scene.points.level[candidates.point].tolist()
     with canvas(max(0.32 * len(x) + 2.4, 6.5), 6.0) as figure:
@@ -155,6 +92,7 @@ def selection(scene: Scene, candidates: Candidates, score: str) -> Figure:
             axes.bar(x + 0.2, pair[1].tolist(), 0.4, color=BOX, label="box")
             axes.set_title(title)
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        losses.margins(y=0.15)  # room for the levels' names
         low = float(candidates.score.min())
         span = max(float(candidates.score.max()) - low, 1e-9)
         for chosen, color, label in ((True, POSITIVE, "positive"), (False, REST, "negative")):
@@ -167,7 +105,7 @@ def selection(scene: Scene, candidates: Candidates, score: str) -> Figure:
             )
             scores.axhline(border, color=INK, linewidth=0.9, linestyle="--", label="split")
         scores.set_ylim(low - 0.25 * span, low + 1.1 * span)
-        scores.set_title(f"score ({score}); the mixture parts them")
+        scores.set_title(f"score ({view.score}); the mixture parts them")
         scores.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         scores.set_xticks(x, [f"{a:.0f},{b:.0f}" for a, b in scene.points.xy[candidates.point].tolist()], rotation=90)
         scores.set_xlabel("point (x, y in px)")
@@ -189,16 +127,9 @@ def selection(scene: Scene, candidates: Candidates, score: str) -> Figure:
     return figure
 
 
-def chosen_points(
-    scene: Scene, losses: Mapping[str, Float[Tensor, " P"]], chosen: Mapping[str, Bool[Tensor, " P"]]
-) -> Figure:
-    """Figure 3: the loss maps of both tasks, and the points that each assigner chooses as crosses.
-
-    Args:
-        scene: picture and object.
-        losses: by name, a value per point; NaN outside the object's box.
-        chosen: by the assigner's name, the object's positive points; the maps show the levels of the first.
-    """
+def chosen_points(view: Chosen) -> Figure:
+    """Figure 3: the loss maps of both tasks, and the points that each assigner chooses as crosses."""
+    scene, losses, chosen = view.scene, view.losses, view.positive
     levels = _levels(scene.points, next(iter(chosen.values())) & next(iter(losses.values())).isfinite())
     levels = levels or _levels(scene.points, next(iter(losses.values())).isfinite())
     columns = max(len(levels) * len(losses), len(chosen))
@@ -212,39 +143,27 @@ def chosen_points(
             for axes in row:
                 axes.set_title(f"{name}\n{axes.get_title(loc='left')}")
             figure.colorbar(drawn, ax=list(row), pad=0.01, aspect=20).outline.set_visible(False)
+        levels_of_all = _levels(scene.points, torch.stack(list(chosen.values())).any(dim=0))
         for axes, (name, mask) in zip(grid[1], chosen.items(), strict=False):
             axes.set_axis_on()
             _picture(axes, scene)
-            strides = scene.points.stride[mask].tolist()
-            used = sorted({int(stride) for stride in strides})
-            for (x, y), stride in zip(scene.points.xy[mask].tolist(), strides, strict=True):
-                size = 5.0 + 3.0 * used.index(int(stride))
+            for (x, y), level in zip(scene.points.xy[mask].tolist(), scene.points.level[mask].tolist(), strict=True):
+                size = 5.0 + 3.0 * levels_of_all.index(level)
                 axes.plot(x, y, "x", color="white", ms=size + 1, mew=2.8)
                 axes.plot(x, y, "x", color="#00a000", ms=size, mew=1.5)
-            on = ", ".join(level_name(stride).split(" ")[0] for stride in used) or "no level"
-            axes.set_title(f"{name}: {len(strides)} on {on}")
+            used = [level_name(scene.points.strides[level]).split(" ")[0] for level in _levels(scene.points, mask)]
+            axes.set_title(f"{name}: {int(mask.sum())} on {', '.join(used) or 'no level'}")
         figure.legend(
             handles=[_cross("#00a000")],
-            labels=[f"positive point of {scene.name}; larger on the coarser level"],
+            labels=[f"positive point of {scene.name}" + "; larger on a coarser level" * (len(levels_of_all) > 1)],
             loc="outside lower left",
         )
     return figure
 
 
-def receptive_fields(
-    scene: Scene,
-    point: int,
-    taps: Mapping[str, Float[Tensor, "9 2"]],
-    masks: Mapping[str, Float[Tensor, "9"]],
-) -> Figure:
-    """Where the deformed kernels of both towers look from a point.
-
-    Args:
-        scene: picture and object.
-        point: whose kernels.
-        taps: by tower, how far each tap has moved, down and right in cells.
-        masks: by tower, the factor of each tap.
-    """
+def receptive_fields(view: Deformed) -> Figure:
+    """Where the deformed kernels of both towers look from a point."""
+    scene, point, taps = view.scene, view.point, view.taps
     stride = float(scene.points.stride[point])
     x, y = scene.points.xy[point].tolist()
     regular = torch.stack(torch.meshgrid(torch.arange(-1.0, 2), torch.arange(-1.0, 2), indexing="ij"), dim=-1)
@@ -257,7 +176,7 @@ def receptive_fields(
             start = regular.view(9, 2) * stride
             ends = start + moved * stride
             for (down, right), (to_down, to_right), weight in zip(
-                start.tolist(), ends.tolist(), masks[tower].tolist(), strict=True
+                start.tolist(), ends.tolist(), view.masks[tower].tolist(), strict=True
             ):
                 axes.plot([x + right, x + to_right], [y + down, y + to_down], color="white", lw=0.6, alpha=0.7)
                 axes.plot(x + right, y + down, "+", color="white", ms=5, mew=0.9)

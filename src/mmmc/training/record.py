@@ -26,11 +26,9 @@ def write_record(
 ) -> None:
     """Write `record.json`: what was trained, what it scored, how its tasks agreed, on which machine, in how long."""
     around = environment()
-    place = scored.annotations.resolve().parent  # a JSON lies in a folder of the set, a data.yaml in the set itself
     record: dict[str, Any] = {
         "name": folder.path.name,
-        "set": (place.parent if scored.annotations.suffix == ".json" else place).name
-        + (" holdout" if recipe.data.holdout else ""),
+        "set": set_name(scored) + (" holdout" if recipe.data.holdout else ""),
         "seed": recipe.train.seed,
         "recipe_hash": digest(recipe),
         "version": around["packages"]["mmmc"],
@@ -48,6 +46,12 @@ def write_record(
     }
     text = json.dumps(record, indent=2) + "\n"
     write_atomically(folder.record, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def set_name(pictures: CocoSet) -> str:
+    """Of the folder that holds a set."""
+    place = pictures.annotations.resolve().parent  # a JSON lies in a folder of the set, a data.yaml in the set itself
+    return (place.parent if pictures.annotations.suffix == ".json" else place).name
 
 
 def agreement(rows: Sequence[Mapping[str, Any]], iterations: int) -> list[dict[str, float] | None]:
