@@ -3,8 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench bench-gpu study-gpu tables pictures docs lint format clean
-.PHONY: help demo test test-full test-gpu bench bench-gpu race-env race study-gpu tables pictures lint format clean
+.PHONY: help demo test test-full test-gpu bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"

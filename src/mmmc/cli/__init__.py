@@ -12,7 +12,6 @@ from mmmc.errors import InputError, did_you_mean
 VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
-    "predict": "find objects in pictures, folders, globs",
     "serve": "serve a detector over HTTP, with a page for people",
     "predict": "find objects in pictures, videos, large pictures in tiles",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
@@ -33,7 +32,6 @@ STATUS_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; its status: 0, 1 for faults of what was checked, 2 for bad input, 130 when interrupted."""
     """Run a command line.
 
     Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input; 130 when
