@@ -36,7 +36,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@$(call install,weights) && touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@$(call install,weights$(comma)serve$(comma)dev) && touch $@ $(VENV)/.demo
+	@$(call install,weights$(comma)serve$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: $(VENV)/.python pyproject.toml
 	@$(call install,docs) && touch $@
