@@ -72,7 +72,7 @@ format: $(VENV)/.dev
 
 # One thread a process: two processes that each start two threads are slower on two cores.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not full and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not full and not gpu"
 
 test-full: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"

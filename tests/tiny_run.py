@@ -19,7 +19,8 @@ SHORT = ("--train.epochs", "1", "--train.batch_size", "4", "--train.ema", "null"
 EAGER = ("--optimizer.lr", "0.02", "--postprocess.threshold", "0.001")
 """A detector that has hardly learned anything finds something all the same."""
 
-HERE = ("--accelerator", "cpu", "--devices", "1", "--quiet", "true", "--report", "false")
+QUIET = ("--quiet", "true")
+HERE = ("--accelerator", "cpu", "--devices", "1", *QUIET, "--report", "false")
 
 TINY = (*MODEL, *SIZE, *SHORT, *EAGER, *HERE)
 
