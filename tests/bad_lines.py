@@ -97,7 +97,7 @@ CASES = {
         lambda at: (at / "w.safetensors").write_bytes(pickle.dumps(Payload(at / "executed"))),
     ),
     "weights: checkpoint": Case("predict {run}/checkpoint.pt {data}", "checkpoint.pt is no safetensors file"),
-    "picture not there": Case("predict {run} {at}/no.png", "{at}/no.png leads to nothing. Allowed: pictures, videos, folders"),
+    "picture not there": Case("predict {run} {at}/no.png", "{at}/no.png leads to nothing. Allowed: pictures, videos"),
     "folder without pictures": Case("predict {run} {data}/annotations", "annotations is a folder without pictures"),
     "glob without match": Case("predict {run} {data}/images/*.gif", "images/*.gif leads to nothing"),
     "a text to predict": Case("predict {run} {at}/" + TRAIN, TRAIN + ": not a picture"),
