@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-import warnings
 
 import pandas
 import pytest
+import supervision
 import torch
 
 import mmmc
 from mmmc import InputError
 from mmmc.structures import Detections
-
-with warnings.catch_warnings():
-    # Without OpenCV it says that it is slower.
-    warnings.simplefilter("ignore")
-    import supervision
 
 NAMES = ("cat", "dog")
 FOUND = Detections(

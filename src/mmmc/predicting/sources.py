@@ -54,9 +54,8 @@ class Source:
             case "address":
                 parts = urlsplit(self.name)
                 # A decoded %2F must not lead elsewhere.
-                return (
-                    PurePosixPath(unquote(parts.path).replace("\\", "/")).stem.strip(".") or parts.hostname or "address"
-                )
+                path = PurePosixPath(unquote(parts.path).replace("\\", "/"))
+                return path.stem.strip(".") or parts.hostname or "address"
             case _:
                 return Path(self.name).stem
 
