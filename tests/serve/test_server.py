@@ -83,7 +83,7 @@ def test_bad_flags(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         for flags, words in (
-            (["--port", "99999"], "--port 99999 cannot be listened on"),
+            (["--port", "99999"], "--port is 99999; allowed: 0 to 65535"),
             (["--port", str(port)], f"--port {port} cannot be listened on"),
             (["--host", "no.such.host.invalid"], "--host no.such.host.invalid"),
             (["--body", "0"], "body is 0; allowed: above 0"),
