@@ -19,8 +19,7 @@ from mmmc.data.check.mend import MENDED
 from mmmc.data.formats import look, read
 from mmmc.errors import InputError
 
-from .test_check import FIRST, PLANTED, ROWS, TRAIN, XML, Spoil, append, both, box, change, entry, more, text, turned
-from .test_check import clean as clean
+from .planted import FIRST, PLANTED, ROWS, TRAIN, XML, Spoil, append, both, box, change, entry, more, text, turned
 
 MENDABLE = {code for _, codes in MENDED.values() for code in codes} | {"picture-turned"}
 
