@@ -215,6 +215,18 @@ def test_formats_hold_the_same_numbers(plan: Plan) -> None:
     assert text.count(r"\begin{tabular}{lrrrrrrrrr}") == 1
 
 
+def test_settings_that_were_tried_have_a_column(plan: Plan) -> None:
+    assert "tried" not in markdown(filled(paper_table(2), [plan]))
+    plan.path.write_text(plan.path.read_text() + 'tried: {"+ RFA": 4}\n')
+    tables = filled(paper_table(2), [read_plan(plan.path)])
+    lines = {line.split(" | ")[0][2:]: line for line in markdown(tables).splitlines() if line.startswith("| ")}
+    assert lines[""].endswith("| seeds | settings tried |")
+    assert lines["+ RFA"].endswith("| 0, 1, 2 | 4 |")
+    assert lines["FCOS, GIoU quality"].endswith("| 0, 1, 2 | – |")
+    told = {line["row"]: line["tried"] for line in csv.DictReader(io.StringIO(as_csv(tables)))}
+    assert told == {"FCOS, centerness": "", "FCOS, GIoU quality": "", "+ RFA": "4", "+ APS": "", "+ RFA + APS": ""}
+
+
 def test_sets_have_a_table_each(plan: Plan) -> None:
     other = read_plan(plan.path, data="elsewhere/signs")
     assert [table.set for table in filled(paper_table(2), [plan, other])] == ["cells", "signs"]

@@ -23,12 +23,14 @@ class FilledRow:
         ours: seeds and values by column; no column where nothing is recorded.
         differences: to the base row by column: of fractions, or relative reductions of a loss.
         printed_differences: the same from the paper's figures: of its unit, or relative reductions.
+        tried: settings that were compared before these were taken; None where the plan does not say.
     """
 
     row: PaperRow
     ours: Row
     differences: Mapping[str, Difference]
     printed_differences: Mapping[str, float]
+    tried: int | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
     missing: list[str] = []
     used: list[tuple[Run, Record]] = []
     ours: dict[str, Row] = {}
+    tried: dict[str, int | None] = {}
     for row in table.rows:
         plan, name = _variant(row, plans)
         if plan is None:
@@ -90,8 +93,9 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
         missing += [_missing(row, plan, runs, lack) for lack, runs in lacking.items()]
         used += found
         ours[row.name] = _values(table, row, set_name, found)
+        tried[row.name] = plan.tried.get(name)
     by_name = {row.name: row for row in table.rows}
-    rows = tuple(_compared(table, by_name[name], by_name, ours) for name in ours)
+    rows = tuple(_compared(table, by_name[name], by_name, ours, tried.get(name)) for name in ours)
     return FilledTable(table, set_name, _caption(table, set_name, plans, used), rows, tuple(missing))
 
 
@@ -143,10 +147,12 @@ def _value(record: Record, row: PaperRow, place: int, column: str) -> Any:
     return None if look is None else look[row.measure]
 
 
-def _compared(table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow], ours: Mapping[str, Row]) -> FilledRow:
+def _compared(
+    table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow], ours: Mapping[str, Row], tried: int | None
+) -> FilledRow:
     mine = ours[row.name]
     if row.base is None or row.base not in ours:
-        return FilledRow(row, mine, {}, {})
+        return FilledRow(row, mine, {}, {}, tried)
     base, printed = ours[row.base], by_name[row.base].printed
     differences: dict[str, Difference] = {}
     for column in mine.metrics.keys() & base.metrics.keys():
@@ -154,9 +160,8 @@ def _compared(table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow],
         if found is not None:
             differences[column] = found
     both = [column for column in table.columns if column in row.printed and column in printed]
-    return FilledRow(
-        row, mine, differences, {column: _change(table, row.printed[column], printed[column]) for column in both}
-    )
+    told = {column: _change(table, row.printed[column], printed[column]) for column in both}
+    return FilledRow(row, mine, differences, told, tried)
 
 
 def _change(table: PaperTable, mine: float, base: float) -> float:

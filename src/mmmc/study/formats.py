@@ -62,7 +62,7 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
     names = ["table", "set", "row", "column", "n", "mean", "sd", "base", "difference", "low", "high", "pairs", "paper"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "paper_difference"])
+    writer.writerow([*names, "paper_difference", "tried"])
     for table in tables:
         for row in _plain(table)["rows"]:
             for column, cell in row["columns"].items():
@@ -72,7 +72,7 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
                         *(table.table.number, table.set, row["name"], column),
                         *(len(row["seeds"]), cell["mean"], cell["sd"], row["base"]),
                         *(difference[name] for name in ("mean", "low", "high", "n")),
-                        *(cell["paper"], cell["paper_difference"]),
+                        *(cell["paper"], cell["paper_difference"], row["tried"]),
                     ]
                 )
     return text.getvalue()
@@ -95,7 +95,12 @@ def _cells(table: FilledTable) -> tuple[list[str], list[list[str]]]:
     first, base = columns[0], next((row.row.base for row in table.rows if row.row.base), "")
     gain = f"{first} − {base}"
     head = ["", *columns, gain, *(f"paper's {column}" for column in columns), f"paper's {gain}", "seeds"]
-    return head, [_ap_line(table, row, first) for row in table.rows]
+    rows = [_ap_line(table, row, first) for row in table.rows]
+    if any(row.tried for row in table.rows):
+        head.append("settings tried")
+        for line, row in zip(rows, table.rows, strict=True):
+            line.append("–" if row.tried is None else str(row.tried))
+    return head, rows
 
 
 def _ap_line(table: FilledTable, row: FilledRow, first: str) -> list[str]:
@@ -183,6 +188,7 @@ def _plain(table: FilledTable) -> dict[str, Any]:
                 "base": row.row.base,
                 "measure": row.row.measure,
                 "seeds": list(row.ours.seeds),
+                "tried": row.tried,
                 "columns": {column: _column(table, row, column) for column in table.table.columns},
             }
             for row in table.rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from mmmc.recipe import Recipe, digest, load_recipe
 from mmmc.recipe.reading import merge
 from mmmc.study import records
 
-KEYS = ("data", "recipe", "seeds", "records", "common", "variants")
+KEYS = ("data", "recipe", "seeds", "records", "common", "variants", "tried")
+OPTIONAL = ("common", "tried")
 
 KINDS: tuple[tuple[str, type, str], ...] = (
     ("data", str, "a folder"),
     ("seeds", list, "a list of whole numbers"),
     ("records", str, "a file"),
     ("variants", dict, "a mapping from names to changes of the recipe"),
+    ("tried", dict, "a mapping from names of variants to whole numbers"),
 )
 """What some keys hold, none of it empty."""
 
@@ -63,6 +65,7 @@ class Plan:
         seeds: every variant is trained with each.
         shard: number and count: of so many equal shares of the runs, this one, counted from 1.
         other_data: a folder that was given instead of the plan's.
+        tried: by the variant's name how many settings of it were compared before these were taken, these included.
     """
 
     path: Path
@@ -72,6 +75,7 @@ class Plan:
     seeds: tuple[int, ...]
     shard: tuple[int, int] = (1, 1)
     other_data: str | None = None
+    tried: Mapping[str, int] = field(default_factory=dict)
 
     def runs(self) -> list[Run]:
         """All runs of the share, seed by seed, so that a plan that is cut short has complete pairs."""
@@ -106,7 +110,7 @@ def read_plan(
 
     The file is a mapping: `data`, a folder (`$MMMC_DATA/bccd`); `recipe`; `seeds`; `records`, a file relative to the
     plan's; `common`, what all variants change in the recipe; and `variants`, by name what each changes besides. A
-    variant may start from another `recipe`.
+    variant may start from another `recipe`. `tried` may say by name how many settings of a variant were compared.
 
     Args:
         path: the file.
@@ -151,6 +155,7 @@ def read_plan(
         seeds=seeds,
         shard=shard,
         other_data=other_data,
+        tried=content.get("tried", {}),
     )
 
 
@@ -168,11 +173,16 @@ def _content(path: Path) -> dict[str, Any]:
         if key not in KEYS:
             raise InputError(f"{path}: there is no key {key!r}.{did_you_mean(str(key), KEYS)}")
     for key in KEYS:
-        if key not in content and key != "common":
+        if key not in content and key not in OPTIONAL:
             raise InputError(f"{path}: the key {key!r} is missing. A plan holds {', '.join(KEYS)}.")
     for key, kind, allowed in KINDS:
-        if not isinstance(content[key], kind) or not content[key]:
+        if key in content and (not isinstance(content[key], kind) or not content[key]):
             raise InputError(f"{path}: {key} is {content[key]!r}; allowed: {allowed}.")
     if not all(type(seed) is int for seed in content["seeds"]):
         raise InputError(f"{path}: seeds are {content['seeds']!r}; allowed: whole numbers.")
+    for name, count in content.get("tried", {}).items():
+        if name not in content["variants"]:
+            raise InputError(f"{path}, tried: no variant {name!r}.{did_you_mean(str(name), list(content['variants']))}")
+        if type(count) is not int or count < 1:
+            raise InputError(f"{path}, tried: {name} is {count!r}; allowed: a whole number from 1.")
     return content
