@@ -34,7 +34,7 @@ def autocast(precision: str, device: torch.device) -> Any:
 
 def methods(kind: str, *, tiny: bool = False) -> dict[str, Recipe]:
     """FCOS, MMMC and what lies between, of a kind of `RECIPES`, with random weights."""
-    fcos, mmmc = (_without_weights(load_recipe(name), tiny) for name in RECIPES[kind])
+    fcos, mmmc = (without_weights(load_recipe(name), tiny) for name in RECIPES[kind])
     # Offsets that are all zero would sample whole cells in order, which no trained detector does.
     rfa = replace(mmmc.model.rfa, offset_init="normal")
     return {
@@ -45,7 +45,8 @@ def methods(kind: str, *, tiny: bool = False) -> dict[str, Recipe]:
     }
 
 
-def _without_weights(recipe: Recipe, tiny: bool) -> Recipe:
+def without_weights(recipe: Recipe, tiny: bool) -> Recipe:
+    """The recipe with random weights; if `tiny`, of a small trunk and a narrow head."""
     model = replace(recipe.model, weights="none")
     if tiny:
         model = replace(model, backbone="resnet18", channels=32, groups=8, depth=1)

@@ -65,6 +65,7 @@ def results(folder: Path) -> dict[str, Result]:
 def tables(found: Mapping[str, Result]) -> dict[str, str]:
     """The tables by name, each between its comments."""
     made = {"goals": goals_table(found), "crowds": crowds_table(found.get("assigners"))}
+    made["methods"] = methods_table(found.get("methods"))
     return {name: between(name, text, "python -m benchmarks report") for name, text in made.items()}
 
 
@@ -119,6 +120,18 @@ def crowds_table(result: Result | None) -> str:
         last = row_name(name, COUNTS[-1])
         verdicts = [_verdict(goal, last, dict(goal.figures(result)).get(last)) for goal in (memory, growth)]
         lines.append(f"| `{name}` | {' | '.join([*cells, f'{each[0]} → {each[-1]}', *verdicts])} |")
+    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+    return "\n".join(lines)
+
+
+def methods_table(result: Result | None) -> str:
+    """What a training step of each method costs, the cheapest first."""
+    if result is None:
+        return "Steps of all methods: not measured (`python -m benchmarks methods`)."
+    ratios = {row.name: ratio for row in result.rows if (ratio := result.ratio(row)) is not None}
+    lines = ["| recipe | a step, times that of `small` | interval of 95 % |", "|---|---:|---|"]
+    for name, ratio in sorted(ratios.items(), key=lambda one: one[1].median):
+        lines.append(f"| `{name}` | {ratio.median:.2f} | {ratio.low:.2f} – {ratio.high:.2f} |")
     lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
     return "\n".join(lines)
 

@@ -201,6 +201,14 @@ def test_of_all_assigners_the_worst_counts() -> None:
     assert line(table["goals"], "extra memory")[2:5] == ["700 MB (OTA)", "–", "**missed**: 1 of 15, 13 not measured"]
 
 
+def test_methods_stand_in_the_order_of_their_cost() -> None:
+    rows = [Row("small", (2.0,) * 3), Row("small_a", (5.0,) * 3, against="small")]
+    rows.append(Row("small_b", (3.0,) * 3, against="small"))
+    table = tables({"methods": replace(RESULT, benchmark="methods", rows=tuple(rows))})["methods"]
+    told = [row for row in table.splitlines() if row.startswith("| `")]
+    assert told == ["| `small_b` | 1.50 | 1.50 – 1.50 |", "| `small_a` | 2.50 | 2.50 – 2.50 |"]
+
+
 def test_a_row_that_a_goal_looks_for_must_be_there() -> None:
     goal = Goal("a", "step", ("MMMC, huge",), "ratio", 1.2)
     with pytest.raises(ValueError, match="'step' has no row 'MMMC, huge'"):
