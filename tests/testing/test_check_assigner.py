@@ -14,7 +14,8 @@ from mmmc.assign import FCOS, Assigner
 from mmmc.boxes import area
 from mmmc.structures import NEGATIVE, Assignment, ObjectState, Points, Prediction, Target
 from mmmc.testing import Scene, check_assigner, make_scene
-from mmmc.testing.assigner import CHECKS, scenes
+from mmmc.testing.hard_cases import scenes
+from mmmc.testing.promises import CHECKS
 
 
 @pytest.mark.parametrize("assigner", [FCOS(), FCOS(range_strides=None), FCOS(4.0, None), FCOS(None, None)], ids=str)
