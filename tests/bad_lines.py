@@ -155,7 +155,7 @@ CASES = {
     "compare: no object": Case(
         "compare {at}/r.json {at}/r.json --annotations {at}/" + VAL, VAL + ": no object to find", results(), NO_OBJECT
     ),
-    "set: something there": Case("data make {at}", "{at}: holds something else. Allowed: a new or an empty folder"),
+    "set: something there": Case("data make {at}", "{at} exists already. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(
         "study collect {at}/r --records {at}/f", "{at}/r is not finished: it has no record.json",

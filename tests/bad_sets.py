@@ -86,7 +86,7 @@ CASES = {
         "eval {run} --data {at}/y", "categories disagree with the trained detector … not in train: 'a'",
         yolo("0 .5 .5 .5 .5", "val: images\n"),
     ),
-    "convert: out exists": Case("data convert {data} --to yolo --out {at}", "{at} exists already. Name a folder that"),
+    "convert: out exists": Case("data convert {data} --to yolo --out {at}", "{at} exists already. Allowed: a new or"),
     "convert: to what": Case("data convert {data} --to csv --out {at}/o", "--to … 'csv' … 'coco', 'yolo', 'voc'"),
     "split: share": Case("data split {data} --val 2", "--val is 2.0; allowed: a number between 0 and 1"),
     "split: groups": Case("data split {data} --group-by (", "--group-by is '(', no regular expression"),

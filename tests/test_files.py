@@ -1,8 +1,10 @@
-"""Files are written whole or not at all."""
+"""Files and folders are written whole or not at all; JSON lines."""
 
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import resource
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 import torch
 
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import json_lines, new_folder, write_atomically, write_json_lines
 
 
 @contextmanager
@@ -97,3 +99,75 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/a could not be written"):
         write_atomically(tmp_path / "file" / "a", lambda temporary: temporary.touch())
+
+
+def fill(folder: Path, failure: BaseException | None = None) -> None:
+    with new_folder(folder) as fresh:
+        (fresh / "a.txt").write_text("new")
+        assert not folder.exists() or names(folder) == []
+        if failure is not None:
+            raise failure
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    fill(tmp_path / "deep" / "new")
+    (tmp_path / "empty").mkdir()
+    fill(tmp_path / "empty")
+    assert names(tmp_path) == ["deep", "empty"]
+    for folder in (tmp_path / "deep" / "new", tmp_path / "empty"):
+        assert names(folder) == ["a.txt"]
+        # Others may read it as they may read any folder that is made here.
+        assert folder.stat().st_mode == (tmp_path / "deep").stat().st_mode
+    assert names(tmp_path / "deep") == ["new"]
+
+
+def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("old")
+    for taken in (tmp_path / "full", tmp_path / "full" / "mine.txt"):
+        with pytest.raises(InputError, match=rf"{taken.name} exists already\. Allowed: a new or an empty folder\."):
+            fill(taken)
+    assert [names(tmp_path), names(tmp_path / "full")] == [["full"], ["mine.txt"]]
+    assert (tmp_path / "full" / "mine.txt").read_text() == "old"
+    with pytest.raises(InputError, match=r"mine\.txt/in could not be written"):
+        fill(tmp_path / "full" / "mine.txt" / "in")
+
+
+def test_nothing_stays_of_a_folder_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for error in (KeyboardInterrupt(), TypeError()):
+        with pytest.raises(type(error)):
+            fill(tmp_path / "empty", error)
+    with pytest.raises(InputError, match=r"new could not be written: .*No space left"):
+        fill(tmp_path / "new", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert [names(tmp_path), names(tmp_path / "empty")] == [["empty"], []]
+
+
+def test_json_lines_come_back_with_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    # A separator of lines to Python, not to JSON.
+    records = [{"a": "one\u2028line", "b": None}, {"a": [1.5, "\n"]}]
+    write_json_lines(path, records)
+    path.write_text(path.read_text("utf-8").replace("\n", "\n \n"), "utf-8")
+    assert list(json_lines(path)) == [(f"{path}, line 1", records[0]), (f"{path}, line 3", records[1])]
+
+
+def test_json_lines_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for content, message in (
+        (b'{}\n{"a" 1}', r"a\.jsonl, line 2: not JSON \(Expecting ':' delimiter at column 6\); allowed: one object a"),
+        (b'{}\n"\xff"', r"a\.jsonl cannot be read: .*invalid start byte"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            list(json_lines(path))
+    with pytest.raises(InputError, match=r"none\.jsonl cannot be read: .*No such file"):
+        list(json_lines(tmp_path / "none.jsonl"))
+
+
+def test_numbers_that_json_has_no_word_for_leave_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write_json_lines(path, [{"a": 1}])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json_lines(path, [{"a": 1}, {"a": math.nan}])
+    assert json.loads(path.read_text()) == {"a": 1}

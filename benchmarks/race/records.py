@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmc.errors import InputError
-from mmmc.files import alone, write_atomically
+from mmmc.files import alone, json_lines, write_json_lines
 
 IDENTITY: dict[str, tuple[type, ...]] = {
     "contestant": (str,),
@@ -47,8 +47,7 @@ def append(path: Path, record: Record) -> None:
     _check(record, "The record")
     with alone(path.parent):
         known = {identity(other): other for other in load(path)} | {identity(record): record}
-        text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in known.values())
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+        write_json_lines(path, known.values())
 
 
 def load(path: Path) -> list[Record]:
@@ -58,16 +57,9 @@ def load(path: Path) -> list[Record]:
         InputError: a line is not a record; names file and line.
     """
     found = []
-    lines = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{where}: not JSON ({error.msg}); allowed: one object a line.") from error
-            _check(record, where)
-            found.append(record)
+    for where, record in json_lines(path) if path.is_file() else ():
+        _check(record, where)
+        found.append(record)
     return found
 
 

@@ -1,12 +1,15 @@
-"""Writing files whole or not at all, and one process at a time."""
+"""Files and folders that are written whole or not at all, one process at a time; JSON lines."""
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from mmmc.errors import InputError
 
@@ -39,6 +42,60 @@ def in_place(path: Path) -> Iterator[Path]:
         with suppress(OSError):  # there may not even be a folder
             temporary.unlink()
         raise
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill, which takes its place at the end of the block, or goes if the block fails.
+
+    Raises:
+        InputError: there is something in `folder` already, or a file cannot be written.
+    """
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise InputError(f"{folder} exists already. Allowed: a new or an empty folder.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+            fresh = Path(beside, "whole")  # the temporary folder itself is for its owner alone
+            fresh.mkdir()
+            yield fresh
+            os.replace(fresh, folder)
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error}.") from error
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Each value of a file that has one a line, after the place to name if it is wrong; blank lines are left out.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not JSON; names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.") from error
+    # Not `splitlines`: a text inside may hold other characters that end a line.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            where = f"{path}, line {number}"
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(
+                    f"{where}: not JSON ({error.msg} at column {error.colno}); allowed: one object a line."
+                ) from error
+            yield where, value
+
+
+def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one object a line, in the place of the older file as a whole.
+
+    Raises:
+        InputError: the file cannot be written.
+        ValueError: a number is not finite; JSON has no word for it.
+    """
+    text = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def test_names_that_share_no_folder_are_refused(tmp_path: Path) -> None:
 
 def test_nothing_stays_of_half_a_set(tiny_set: Path, tmp_path: Path) -> None:
     data = shutil.copytree(tiny_set, tmp_path / "data")
-    with pytest.raises(InputError, match=r"data exists already\. Name a folder that does not"):
+    with pytest.raises(InputError, match=r"data exists already\. Allowed: a new or an empty folder"):
         convert(tiny_set, data, to="yolo")
     file = data / "annotations/instances_val.json"
     content = json.loads(file.read_text())

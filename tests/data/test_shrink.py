@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmmc.cli import main
 from mmmc.data.pictures import read_picture
@@ -34,9 +38,35 @@ def test_pictures_and_boxes_shrink_together(tiny_set: Path, tmp_path: Path) -> N
     assert (picture - copy).abs().max() < 3
 
 
+def test_pictures_that_start_from_the_root_are_not_written_over(tiny_set: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    for picture in (data / "images").iterdir():  # as JPEG, so that their copies would have the same names
+        with Image.open(picture) as image:
+            image.save(picture.with_suffix(".jpg"))
+    for file in (data / "annotations").iterdir():
+        content = json.loads(file.read_text())
+        for image in content["images"]:
+            image["file_name"] = str(data / "images" / Path(image["file_name"]).with_suffix(".jpg").name)
+        file.write_text(json.dumps(content))
+    before = {file: file.read_bytes() for file in data.rglob("*.*")}
+    shrink(data, tmp_path / "small", resize=Resize(32, 48))
+    assert {file: file.read_bytes() for file in data.rglob("*.*")} == before
+    assert [len(pictures) for pictures in open_sets(DataConfig(path=str(tmp_path / "small")))] == [12, 4]
+
+
+def test_nothing_stays_of_half_a_copy(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Path, text: str) -> NoReturn:
+        raise OSError(28, f"No space left on device for {len(text)} characters in {file.name}")
+
+    monkeypatch.setattr("mmmc.data.shrink.write_text", full)
+    with pytest.raises(InputError, match=r"small could not be written: .*No space left"):
+        shrink(tiny_set, tmp_path / "small", resize=Resize(32, 48))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_is_not_written_twice(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="exists already"):
-        shrink(tiny_set, tmp_path, resize=Resize(32, 48))
+        shrink(tiny_set, tiny_set, resize=Resize(32, 48))
     assert main(["data", "shrink", str(tiny_set), str(tmp_path / "a"), "--short", "32", "--long", "48"]) == 0
     assert "pictures:" in capsys.readouterr().out
     assert main(["data", "shrink", str(tiny_set), str(tmp_path / "b"), "--quality", "0"]) == 2

@@ -235,18 +235,18 @@ def test_same_set_is_left_as_it_is(tmp_path: Path) -> None:
 def test_another_set_is_refused(tmp_path: Path, change: dict) -> None:
     options = {"train": 1, "val": 1, "size": (64, 64)}
     folder = make_synthetic(tmp_path / "set", **options)
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="exists already"):
         make_synthetic(folder, **{**options, **change})
 
 
 def test_incomplete_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     folder = make_synthetic(tmp_path / "set", train=1, val=1, size=(64, 64))
     (folder / "images" / "val_00000.png").unlink()
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="exists already"):
         make_synthetic(folder, train=1, val=1, size=(64, 64))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="exists already"):
         make_synthetic(tmp_path / "other", train=1, val=1)
     with pytest.raises(InputError, match=r"notes\.txt"):
         make_synthetic(tmp_path / "other" / "notes.txt", train=1, val=1)

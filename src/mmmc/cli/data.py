@@ -53,7 +53,7 @@ def shrink_set(arguments: Sequence[str]) -> None:
     """Copy a set with smaller pictures."""
     parser = verb_parser("data shrink", "Copy a set with its pictures at the size of training, as JPEG.")
     parser.add_argument("folder", type=str, metavar="DATA", help="a folder as `mmmc train` takes it")
-    parser.add_argument("out", type=str, metavar="OUT", help="a folder that does not exist yet")
+    parser.add_argument("out", type=str, metavar="OUT", help="a new or an empty folder")
     parser.add_argument("--short", type=int, default=256, help="shorter side in pixels")
     parser.add_argument("--long", type=int, default=320, help="longest longer side in pixels")
     parser.add_argument("--quality", type=int, default=92, help="of the JPEG files, 1 to 95")

@@ -29,7 +29,7 @@ def convert_set(arguments: Sequence[str]) -> None:
     """Write a set in another format."""
     parser = _parser("convert", "Write a set again in another format, pictures included: all of it or nothing.")
     parser.add_argument("--to", choices=["coco", "yolo", "voc"], required=True, help="what to write")
-    parser.add_argument("--out", type=str, required=True, help="a folder that does not exist yet")
+    parser.add_argument("--out", type=str, required=True, help="a new or an empty folder")
     _strictness(parser)
     config = parse(parser, arguments)
     found, notes = convert(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from mmmc.data.coco import check_agreement
 from mmmc.data.formats import FORMATS, FormatName, Found, look, read
 from mmmc.data.formats.files import cleaned
 from mmmc.data.sets import CocoSet
-from mmmc.errors import InputError
+from mmmc.files import new_folder
 
 
 def convert(
@@ -30,7 +28,7 @@ def convert(
 
     Args:
         path: as `look` takes it.
-        out: a folder that does not exist yet.
+        out: a new or an empty folder.
         to: what is written.
         format: what is read, instead of looking.
         bad_boxes, unlabelled: as in `read`. What is written is what training would see.
@@ -39,7 +37,7 @@ def convert(
         What was read, and a sentence about each thing that is not as it was.
 
     Raises:
-        InputError: the set cannot be read, has something that the format cannot hold, or `out` exists.
+        InputError: the set cannot be read, has something that the format cannot hold, or `out` holds something.
     """
     found = look(path, format)
     sets = {
@@ -68,18 +66,8 @@ def write_set(sets: Mapping[str, CocoSet], out: Path, to: FormatName) -> list[st
         A sentence about each thing that the format cannot hold.
 
     Raises:
-        InputError: `out` exists, or something cannot be written.
+        InputError: `out` holds something, or something cannot be written.
     """
-    if out.exists():
-        raise InputError(f"{out} exists already. Name a folder that does not.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
-    except OSError as error:
-        raise InputError(f"{out} cannot be made: {error.strerror}.") from error
-    with beside:
-        fresh = Path(beside.name, "set")
-        fresh.mkdir()
+    with new_folder(out) as fresh:
         lost: list[str] = FORMATS[to].write({part: cleaned(pictures) for part, pictures in sets.items()}, fresh)
-        os.replace(fresh, out)
     return lost

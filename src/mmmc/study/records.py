@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmc.errors import InputError
-from mmmc.files import alone, write_atomically
+from mmmc.files import alone, json_lines, write_json_lines
 
 FIELDS: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -53,8 +53,7 @@ def append(path: str | Path, record: dict[str, Any]) -> None:
             records[same[0]] = record
         else:
             records.append(record)
-        text = "".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n" for entry in records)
-        write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+        write_json_lines(path, records)
 
 
 def load(path: str | Path) -> list[dict[str, Any]]:
@@ -67,14 +66,7 @@ def load(path: str | Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file of run records.")
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON ({error.msg} at column {error.colno}); one object a line.") from error
+    for where, record in json_lines(path):
         _check(record, where)
         records.append(record)
     return records

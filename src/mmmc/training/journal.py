@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import json_lines, write_atomically
 from mmmc.training.step import StepResult
 
 Row = dict[str, Any]
@@ -175,8 +175,12 @@ def keep_epochs(path: Path, epochs: int) -> None:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """All lines of a metrics file."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """All lines of a metrics file.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not JSON.
+    """
+    return [row for _, row in json_lines(path)]
 
 
 def _summary(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from PIL import Image, ImageOps
 
@@ -19,7 +18,7 @@ from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix
 from mmmc.data.formats import FORMATS, FormatName, Raw, Source, look
 from mmmc.data.formats.files import write_text
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import new_folder, write_atomically
 
 _ROUNDS = 5
 """A repair may uncover a fault that is repaired in the next round; so many follow one another at most."""
@@ -47,7 +46,7 @@ def fix(path: Path | str, out: Path | str, format: FormatName | None = None) -> 
 
     Args:
         path: the folder of a set.
-        out: a folder that does not exist yet, outside of `path`.
+        out: a new or an empty folder, outside of `path`.
         format: what the set is written in, instead of looking.
 
     Raises:
@@ -56,18 +55,12 @@ def fix(path: Path | str, out: Path | str, format: FormatName | None = None) -> 
     path, out = Path(path), Path(out)
     if not path.is_dir():
         raise InputError(f"{path} is no folder; a copy with repairs is made of a folder with all that a set has.")
-    if out.exists() or out.resolve().is_relative_to(path.resolve()):
-        why = "exists already" if out.exists() else f"lies in {path}"
-        raise InputError(f"{out} {why}. Name a folder elsewhere that does not exist.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-")
-    except OSError as error:
-        raise InputError(f"{out} cannot be made: {error.strerror}.") from error
-    with beside:
-        root = Path(beside.name).resolve() / "set"
+    if out.resolve().is_relative_to(path.resolve()):
+        raise InputError(f"{out} lies in {path}. Allowed: a new or an empty folder elsewhere.")
+    with new_folder(out) as fresh:
+        root = fresh.resolve()
         try:
-            shutil.copytree(path, root)
+            shutil.copytree(path, root, dirs_exist_ok=True)
         except (OSError, shutil.Error) as error:
             raise InputError(f"{path} cannot be copied: {error}.") from error
         _require_inside(look(root, format).parts, root, path)
@@ -81,7 +74,6 @@ def fix(path: Path | str, out: Path | str, format: FormatName | None = None) -> 
             found = check(root, format)
         done = Fixed(root, tuple(fixes), found)
         write_text(root / "fixes.json", json.dumps(to_dict(done), indent=2, ensure_ascii=False) + "\n")
-        os.replace(root, out)
     return done
 
 

@@ -75,14 +75,24 @@ def copy_pictures(pictures: CocoSet, folder: Path) -> None:
         InputError: a picture cannot be copied, or its name leads out of the folder.
     """
     for index, name in enumerate(pictures.names):
-        target = folder / name
-        if not target.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{pictures.annotations}: picture {name!r} lies outside its folder and cannot be copied.")
+        target = place_of(pictures, name, folder)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(pictures.file(index), target)
         except OSError as error:
             raise InputError(f"{pictures.file(index)} cannot be copied to {target}: {error.strerror}.") from error
+
+
+def place_of(pictures: CocoSet, name: str, folder: Path) -> Path:
+    """Where a copy of a picture lies below a folder.
+
+    Raises:
+        InputError: its name leads out of the folder.
+    """
+    target = folder / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{pictures.annotations}: picture {name!r} lies outside its folder and cannot be copied.")
+    return target
 
 
 def write_text(file: Path, text: str) -> None:

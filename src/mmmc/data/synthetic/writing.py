@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
@@ -16,6 +14,7 @@ from rich.progress import track
 from mmmc.data.synthetic.layout import CLASSES
 from mmmc.data.synthetic.scenes import SPLITS, scene
 from mmmc.errors import InputError
+from mmmc.files import new_folder
 
 VERSION = 1
 """Version of the generator: scenes of one version never change."""
@@ -39,7 +38,7 @@ def make_synthetic(
         The folder.
 
     Raises:
-        InputError: the folder holds something else, or an option is out of range.
+        InputError: the folder holds something else or cannot be written, or an option is out of range.
     """
     counts = {"train": train, "val": val}
     for name, value in counts.items():
@@ -49,21 +48,12 @@ def make_synthetic(
     folder = Path(folder)
     if _holds(folder, made_from):
         return folder
-    try:
-        occupied = folder.exists() and any(folder.iterdir())
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}. Allowed: a new or an empty folder.") from error
-    if occupied:
-        raise InputError(f"{folder}: holds something else. Allowed: a new or an empty folder, or this very set.")
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-        fresh = Path(beside, "set")
-        (fresh / "images").mkdir(parents=True)
+    with new_folder(folder) as fresh:
+        (fresh / "images").mkdir()
         (fresh / "annotations").mkdir()
         for split, count in counts.items():
             content = {"info": made_from, **_write_pictures(fresh / "images", split, count, size, seed)}
             (fresh / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
-        os.replace(fresh, folder)
     return folder
 
 
