@@ -21,7 +21,7 @@ tbody th { font-weight: normal; } .note { color: #555; margin: .2rem 0; } .wide 
 figure { display: inline-block; margin: .5rem; vertical-align: top; max-width: 100%; }
 figure img { max-width: 100%; height: auto; } figcaption { font-size: 13px; color: #555; }
 @media print { body { margin: 0; max-width: none; font-size: 10pt; } .wide { overflow: visible; }
-  figure, tr { break-inside: avoid; } h2 { break-after: avoid; } }
+  figure, tr { break-inside: avoid; } h2, h3, h2 + p, h2 + p + h3, h3 + p { break-after: avoid; } }
 """
 
 

@@ -35,6 +35,12 @@ def test_the_best_epoch_is_named():
     assert curves(lines).axes[1].get_title("right") == "best AP 31.2 in epoch 1"
 
 
+def test_epochs_are_whole_also_where_there_is_one():
+    axes = curves([{"kind": "val", "epoch": 18, "AP": 0.5}]).axes[1]
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [18]
+
+
 def test_what_is_missing_or_no_number_is_left_out():
     lines = [
         train(1, loss=1.0),

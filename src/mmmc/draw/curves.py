@@ -85,7 +85,7 @@ def _panel(axes: Axes, title: str, series: Series, along: str, *, smooth: bool =
         axes.plot(x, y, color=color, linewidth=1.5, marker=marker, markersize=2.5, label=label)
     axes.margins(x=0.02)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     if len(series) > 1:
         axes.legend(ncols=2)
 
