@@ -108,7 +108,9 @@ KINDS = {
         "box of one pixel or less", "Often a slip of the hand; no detector finds it.", "Take it out, or draw it again."
     ),
     "box-twice": _warning(
-        "box twice, with one class", "The second detection of one object counts as missed.", "Keep one of them."
+        "box twice, with one class",
+        "Both cannot be found, for NMS leaves one box: one counts as missed.",
+        "Keep one of them.",
     ),
     "box-two-classes": _warning(
         "box twice, with two classes", "The classes contradict, unless objects may have several.", "Decide for one."
