@@ -68,7 +68,8 @@ class DeformableConv(nn.Conv2d):
     """A 3×3 convolution, stride 1, whose nine taps are moved and weighed at each point by what the map shows there.
 
     It is an ordinary convolution with a second one, `offset`, that predicts for each tap how far it moves down and
-    right, in cells, and with DCNv2 its mask. Offsets, mask and sampling are float32 also under autocast.
+    right, in cells, and with DCNv2 its mask. Offsets, mask and sampling are float32 also under autocast; `rows` leaves
+    the product with the weights to autocast's precision.
 
     Two backends compute the same: `rows` is several times faster on a CPU, `torchvision` runs on a GPU and in
     exported graphs. `backend = "auto"` takes `rows` for tensors on a CPU.
@@ -110,12 +111,14 @@ class DeformableConv(nn.Conv2d):
         return offsets, self.mask_factor * predicted[:, 2 * TAPS :].sigmoid()
 
     def forward(self, features: Float[Tensor, "B D h w"]) -> Float[Tensor, "B E h w"]:
-        with torch.autocast(features.device.type, enabled=False):
+        device = features.device.type
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        with torch.autocast(device, enabled=False):
             features = features.to(self.weight.dtype)
             offsets, mask = self.sampling(features)
-            on_rows = features.device.type == "cpu" if self.backend == "auto" else self.backend == "rows"
+            on_rows = device == "cpu" if self.backend == "auto" else self.backend == "rows"
             if on_rows:
-                return deform_rows(features, offsets, self.weight, self.bias, mask)
+                return deform_rows(features, offsets, self.weight.to(precision), self.bias, mask)
             return deform_conv2d(features, offsets, self.weight, self.bias, padding=1, mask=mask)
 
 
@@ -134,7 +137,7 @@ def deform_rows(
     Args:
         features: the map.
         offsets: how far each tap moves, `down right` in cells, tap by tap.
-        weight: of the convolution.
+        weight: of the convolution; the product with it has its precision, and so has the result.
         bias: of the convolution.
         mask: factor of each tap.
     """
@@ -146,10 +149,10 @@ def deform_rows(
     # of the size of the whole map.
     size = TAPS * (max(batch * height * width, 1) if torch.is_grad_enabled() else CHUNK)
     chunks = [
-        product(weighted_rows(table, rows, shares).view(-1, TAPS * channels), kernel)
+        product(weighted_rows(table, rows, shares).view(-1, TAPS * channels).to(kernel.dtype), kernel)
         for rows, shares in zip(index.split(size), share.split(size), strict=True)
     ]
-    output = torch.cat(chunks) if bias is None else torch.cat(chunks) + bias
+    output = torch.cat(chunks) if bias is None else torch.cat(chunks) + bias.to(kernel.dtype)
     return output.view(batch, height, width, weight.shape[0]).permute(0, 3, 1, 2)
 
 
