@@ -30,6 +30,7 @@ from mmmc.assign import (
     SimOTA,
     conflicts,
     ignore_crowds,
+    pairs,
     split,
 )
 from mmmc.criterion import DenseCriterion
@@ -230,7 +231,7 @@ def test_assignment_and_losses_never_wait(
     assigner: Assigner, criterion: DenseCriterion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As on a GPU, where values are not at hand.
-    for module in (conflicts, split):
+    for module in (conflicts, pairs, split):
         monkeypatch.setattr(module, "at_hand", lambda _: False)
     scene = make_scene(0, objects=(5, 0))
     with Waits() as waits:

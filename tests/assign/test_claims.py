@@ -111,7 +111,7 @@ def test_work_that_the_host_sees_is_needless_changes_nothing(rule: Assigner, mon
         scene = make_scene(seed, images=2, objects=(60, 3))
         seen = rule(*scene)
         with monkeypatch.context() as patch:
-            for module in (conflicts, split):
+            for module in (conflicts, pairs, split):
                 patch.setattr(module, "at_hand", lambda _: False)
             blind = rule(*scene)
         assert torch.equal(seen.gt, blind.gt)

@@ -167,8 +167,9 @@ class APS(Assigner):
         cost = torch.full(objects.in_box.shape, torch.inf, dtype=objects.boxes.dtype, device=objects.boxes.device)
         candidates, stats, wrong = [], [], []
         for some, few in objects.in_turn():
-            losses, admitted = losses_of(few), self.admitted(points, few, targets)
-            eligible = admitted & losses.total.isfinite()
+            admitted = self.admitted(points, few, targets)
+            losses = losses_of(few, admitted)
+            eligible = losses.finite(admitted)
             cost[:, some] = losses.total.masked_fill(~eligible, torch.inf)
             candidates.append(self.candidates(points, losses, eligible & self.permitted(points, few)))
             stats.append(self.level_stats(points, losses, eligible, few, candidates[-1]))

@@ -24,15 +24,15 @@ class Mixture:
     weights: Float[Tensor, "N 2"]
     means: Float[Tensor, "N 2"]
     variances: Float[Tensor, "N 2"]
-    log_prob: Float[Tensor, "N Q 2"]
+    log_prob: Float[Tensor, "N 2 Q"]
 
     def responsibilities(self) -> Float[Tensor, "N Q 2"]:
         """The probability that a value is of a component."""
-        return self.log_prob.softmax(dim=2)
+        return self.log_prob.softmax(dim=1).mT
 
     def log_likelihood(self) -> Float[Tensor, "N Q"]:
         """Logarithm of the mixture's density at each value."""
-        return self.log_prob.logsumexp(dim=2)
+        return _likelihood(self.log_prob)
 
 
 def fit_mixture(
@@ -76,11 +76,11 @@ def fit_mixture(
     ended = torch.zeros_like(count, dtype=torch.bool)
     for _ in range(max_iter):
         log_prob = _log_prob(x, weights, means, variances)
-        likelihood = log_prob.logsumexp(dim=2)
-        share = (log_prob - likelihood[..., None]).exp() * mask[..., None]
-        mass = share.sum(dim=1) + least_mass
-        new_means = (share * x[..., None]).sum(dim=1) / mass
-        new_variances = (share * (x[..., None] - new_means[:, None]).square()).sum(dim=1) / mass + reg
+        likelihood = _likelihood(log_prob)
+        share = (log_prob - likelihood[:, None]).exp() * mask[:, None]
+        mass = share.sum(dim=2) + least_mass
+        new_means = (share * x[:, None]).sum(dim=2) / mass
+        new_variances = (share * (x[:, None] - new_means[..., None]).square()).sum(dim=2) / mass + reg
         kept = ended[:, None]
         weights = torch.where(kept, weights, mass / mass.sum(dim=1, keepdim=True))
         means, variances = torch.where(kept, means, new_means), torch.where(kept, variances, new_variances)
@@ -94,6 +94,10 @@ def fit_mixture(
 
 def _log_prob(
     x: Float[Tensor, "N Q"], weights: Float[Tensor, "N 2"], means: Float[Tensor, "N 2"], variances: Float[Tensor, "N 2"]
-) -> Float[Tensor, "N Q 2"]:
+) -> Float[Tensor, "N 2 Q"]:
     constant = weights.log() - 0.5 * (math.log(2 * math.pi) + variances.log())
-    return constant[:, None] - 0.5 * (x[..., None] - means[:, None]).square() / variances[:, None]
+    return constant[..., None] - 0.5 * (x[:, None] - means[..., None]).square() / variances[..., None]
+
+
+def _likelihood(log_prob: Float[Tensor, "N 2 Q"]) -> Float[Tensor, "N Q"]:
+    return torch.logaddexp(*log_prob.unbind(1))

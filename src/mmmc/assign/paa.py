@@ -66,9 +66,10 @@ class PAA(Assigner):
             total = torch.full(matched.shape, torch.inf, dtype=dtype, device=matched.device)
             best, wrongs = [], []
             for some, few in objects.in_turn():
-                losses, admitted = losses_of(few), matched[:, some]
+                admitted = matched[:, some]
+                losses = losses_of(few, admitted)
                 total[:, some] = losses.total
-                best.append(best_candidates(points, losses, admitted & losses.total.isfinite(), self.topk))
+                best.append(best_candidates(points, losses, losses.finite(admitted), self.topk))
                 wrongs.append(losses.wrong(admitted))
             candidates = Candidates.joined(best)
             cost, valid = candidates.cls + candidates.reg, candidates.valid

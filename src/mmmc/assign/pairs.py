@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from torch.nn.utils.rnn import pad_sequence
 
 from mmmc.assign.claims import AT_ONCE
-from mmmc.assign.rules import inside
+from mmmc.assign.rules import at_hand
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.structures import Points, Prediction, Target
 
@@ -55,11 +55,13 @@ def gather_objects(points: Points, targets: Sequence[Target], dtype: torch.dtype
     """The objects of a batch and the points inside each."""
     xy = points.xy.to(dtype)
     boxes = pad_sequence([target.boxes for target in targets], batch_first=True).to(dtype)
-    in_box = [inside(xy, box).T & points.within(target.size) for box, target in zip(boxes, targets, strict=True)]
+    within = torch.stack([points.within(target.size) for target in targets])
+    x, y = xy.unbind(1)
+    x1, y1, x2, y2 = boxes[..., None].unbind(2)
     return Objects(
         boxes=boxes,
         labels=pad_sequence([target.labels for target in targets], batch_first=True),
-        in_box=torch.stack(in_box),
+        in_box=(x > x1) & (x < x2) & (y > y1) & (y < y2) & within[:, None],
         counts=tuple(len(target.labels) for target in targets),
     )
 
@@ -81,10 +83,21 @@ class PairLosses:
         """Their sum, by which points and levels are compared (Eqs. 5 and 6)."""
         return self.cls + self.reg
 
+    def finite(self, admitted: Bool[Tensor, "B M P"]) -> Bool[Tensor, "B M P"]:
+        """The admitted pairs both of whose losses are finite."""
+        return admitted if self._seen_finite else admitted & self.total.isfinite()
+
     def wrong(self, admitted: Bool[Tensor, "B M P"]) -> dict[str, Bool[Tensor, "B M"]]:
         """By the name of a loss, which objects meet one that is not finite among their admitted points."""
         named = {"class": self.cls, "box": self.reg}
+        if self._seen_finite:
+            return {name: admitted.new_zeros(admitted.shape[:2]) for name in named}
         return {name: (admitted & ~values.isfinite()).any(dim=2) for name, values in named.items()}
+
+    @property
+    def _seen_finite(self) -> bool:
+        """Whether the host sees that all are finite: then so is their sum, which is found much sooner."""
+        return at_hand(self.cls) and bool(self.total.sum().isfinite())
 
 
 def join_wrong(parts: Sequence[Mapping[str, Bool[Tensor, "B _"]]]) -> dict[str, Bool[Tensor, "B M"]]:
@@ -99,10 +112,11 @@ def pair_losses(
     class_loss: ClassLoss = "focal",
     iou_smooth: float = 0.0,
     lambda_reg: float = 1.0,
-) -> Callable[[Objects], PairLosses]:
+) -> Callable[[Objects, Bool[Tensor, "B M P"]], PairLosses]:
     """Losses of each point if it answered for each of some objects.
 
-    What does not depend on the objects is computed once (memory `P·C`); a call then needs `P·M` for its objects.
+    What does not depend on the objects is computed once (memory `P·C`); a call then needs `P·M` for its objects. It
+    takes the objects and the pairs that are looked at; of all others the losses are arbitrary finite numbers.
 
     Args:
         points: of the batch.
@@ -113,13 +127,22 @@ def pair_losses(
     """
     table = class_table(prediction.logits, class_loss)
 
-    def of(objects: Objects) -> PairLosses:
-        predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-        truth = objects.boxes[:, :, None].expand_as(predicted)
-        reg = 1 - paired_giou(predicted, truth)
+    def box_losses(predicted: Float[Tensor, "*shape 4"], truth: Float[Tensor, "*shape 4"], stride: Tensor) -> Tensor:
+        losses = 1 - paired_giou(predicted, truth)
         if iou_smooth:
-            reg = reg + paired_iou(predicted, truth) - _smooth_iou(predicted, truth, points.stride, iou_smooth)
-        return PairLosses(of_labels(table, objects.labels), lambda_reg * reg)
+            losses = losses + paired_iou(predicted, truth) - _smooth_iou(predicted, truth, stride, iou_smooth)
+        return lambda_reg * losses
+
+    def of(objects: Objects, looked_at: Bool[Tensor, "B M P"]) -> PairLosses:
+        if at_hand(looked_at):
+            # A few percent of the pairs; how many is known to the host without waiting.
+            picture, member, point = looked_at.nonzero(as_tuple=True)
+            few = box_losses(prediction.boxes[picture, point], objects.boxes[picture, member], points.stride[point])
+            reg = few.new_zeros(looked_at.shape).index_put_((picture, member, point), few)
+        else:
+            predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
+            reg = box_losses(predicted, objects.boxes[:, :, None].expand_as(predicted), points.stride)
+        return PairLosses(of_labels(table, objects.labels), reg)
 
     return of
 
@@ -156,13 +179,13 @@ def class_table(
         alpha: focal loss's weight of positives.
         gamma: focal loss's exponent.
     """
-    # log(p) and log(1 − p) from the logits, without cancellation.
-    if kind == "bce":
-        positive, negative = softplus(-logits), softplus(logits)
-    else:
+    # −log(p) and −log(1 − p) from the logits, without cancellation; the slow logarithm is the same in both.
+    rest = (-logits.abs()).exp().log1p()
+    positive, negative = (-logits).clamp(min=0) + rest, logits.clamp(min=0) + rest
+    if kind != "bce":
         probability = logits.sigmoid()
-        positive = alpha * (1 - probability) ** gamma * softplus(-logits)
-        negative = (1 - alpha) * probability**gamma * softplus(logits)
+        positive = alpha * (1 - probability) ** gamma * positive
+        negative = (1 - alpha) * probability**gamma * negative
     if kind == "focal_gt_only":
         return positive
     return positive - negative + negative.sum(dim=2, keepdim=True)
@@ -192,8 +215,8 @@ def iou_losses(iou: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def _smooth_iou(
-    first: Float[Tensor, "B M P 4"], second: Float[Tensor, "B M P 4"], stride: Float[Tensor, " P"], smooth: float
-) -> Float[Tensor, "B M P"]:
+    first: Float[Tensor, "*shape 4"], second: Float[Tensor, "*shape 4"], stride: Float[Tensor, " P"], smooth: float
+) -> Float[Tensor, "*shape"]:
     """IoU with `smooth` square strides added to intersection and union."""
     iou = paired_iou(first, second)
     areas = area(first) + area(second)

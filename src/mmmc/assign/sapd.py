@@ -135,8 +135,8 @@ def level_losses(points: Points, prediction: Prediction, objects: Objects, shrin
     losses_of = pair_losses(points, prediction)
     means, regions, wrong = [], [], []
     for _, few in objects.in_turn():
-        losses = losses_of(few)
-        regions.append(middle(points, few, few.in_box & losses.total.isfinite(), shrink))
+        losses = losses_of(few, few.in_box)
+        regions.append(middle(points, few, losses.finite(few.in_box), shrink))
         means.append(level_means(points, losses.total, regions[-1].either))
         wrong.append(losses.wrong(few.in_box))
     return LevelLosses(torch.cat(means, dim=1), Middle.joined(regions), join_wrong(wrong))
