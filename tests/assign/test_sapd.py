@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.nn.utils.rnn import pad_sequence
 
-from mmmc.assign import SAPD, Assigner, ignore_crowds, pairs
+from mmmc.assign import SAPD, Assigner, ignore_crowds
 from mmmc.boxes import area
 from mmmc.criterion import SAPDCriterion
 from mmmc.errors import InputError
@@ -294,7 +294,7 @@ def test_on_fake_cuda(rule: SAPD) -> None:
 @BY_RULE
 def test_nothing_waits(rule: SAPD, monkeypatch: pytest.MonkeyPatch) -> None:
     # As on a GPU, where values are not at hand.
-    monkeypatch.setattr(pairs, "at_hand", lambda _: False)
+    monkeypatch.setattr("mmmc.assign.pairs.at_hand", lambda _: False)
     points, prediction, targets = make_scene(0, objects=(5, 0))
     prediction = replace(prediction, extra={"level logits": made_up_logits(points, targets)})
     with Waits() as waits:
