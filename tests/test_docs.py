@@ -89,6 +89,9 @@ def blocks(document: Path, language: str) -> list[str]:
 PYTHON = [(document, code) for document in DOCUMENTS for code in blocks(document, "python")]
 
 
+# Of Lightning: what it asks of PyTorch is asked otherwise by now, and two loader processes are not worth their start here.
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.parametrize(
     ("document", "code"), PYTHON, ids=[f"{document.stem}-{i}" for i, (document, _) in enumerate(PYTHON)]
 )

@@ -78,12 +78,12 @@ class Backbone(nn.Module):
         self.trunk = trunk
         self.channels: tuple[int, ...] = tuple(trunk.feature_info.channels())
 
-    def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
+    def forward(self, images: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B _ _ _"]]:
         return self.trunk(self.normalize(images))
 
 
 class Normalize(nn.Module):
-    """8-bit RGB to what the weights were trained on: `(x - mean) / std`, both in 0..255."""
+    """RGB in 0..255 to what the weights were trained on: `(x - mean) / std`."""
 
     mean: Tensor
     std: Tensor
@@ -94,7 +94,7 @@ class Normalize(nn.Module):
         self.register_buffer("mean", torch.tensor(normalization.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(normalization.std).view(3, 1, 1), persistent=False)
 
-    def forward(self, images: UInt8[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+    def forward(self, images: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
         return (images.to(self.mean.dtype) - self.mean) / self.std
 
     @property

@@ -119,12 +119,12 @@ class Detector(nn.Module):
         self.part = None if config.part is None else config.part.build(config.channels, classes)
 
     def forward(
-        self, images: UInt8[Tensor, "B 3 H W"], supervision: Supervision | None = None
+        self, images: UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"], supervision: Supervision | None = None
     ) -> tuple[Points, Prediction]:
         """Predict at every point of every level.
 
         Args:
-            images: 8-bit RGB, both sides divisible by 32.
+            images: RGB, 8-bit or floating point in 0..255, both sides divisible by 32.
             supervision: what a part that only training has may see; without it that part is left out.
         """
         maps = self.fpn(self.backbone(images))
