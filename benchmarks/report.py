@@ -13,7 +13,7 @@ from benchmarks.intervals import Estimate, median
 from benchmarks.result import Result, quantity, read
 from benchmarks.suite.assigners import COUNTS, PARTS, row_name
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- {name}: {command} -->", "<!-- end of {name} -->"
@@ -37,7 +37,7 @@ def put(made: Mapping[str, str], page: Path | None) -> int:
     text = page.read_text(encoding="utf-8")
     for name, table in made.items():
         text = replaced(text, name, table, page)
-    write_atomically(page, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(page, text)
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.intervals import Estimate, median, paired_ratio, quartiles
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 
 FORM = 1
 """Of the JSON files."""
@@ -99,7 +99,7 @@ def write(result: Result, path: Path) -> None:
     head = {"form": FORM} | {key: value for key, value in asdict(result).items() if key != "rows"}
     lines = ",\n  ".join(json.dumps(_line(result, row), ensure_ascii=False) for row in result.rows)
     text = json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")
-    write_atomically(path, lambda file: file.write_text(f'{text},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8"))
+    write_text(path, f'{text},\n "rows": [\n  {lines}\n ]\n}}\n')
 
 
 def read(path: Path) -> Result:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmmc.data.sets import CocoSet
 from mmmc.evaluate import write_results
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.recipe import DataConfig
 from mmmc.training.sets import open_sets
 
@@ -66,4 +66,4 @@ def write(trained: Trained, machine: Mapping[str, Any], folder: Path) -> None:
     write_results(folder / "results.json", trained.results)
     rest = {key: value for key, value in asdict(trained).items() if key != "results"} | {"machine": dict(machine)}
     text = json.dumps(rest, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(folder / "trained.json", lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(folder / "trained.json", text)

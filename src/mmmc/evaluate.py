@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.structures import Detections
 
 DEFAULT_THRESHOLD = 0.5
@@ -147,7 +147,7 @@ def write_results(path: str | Path, results: list[dict[str, Any]]) -> None:
         ValueError: a number is not finite; JSON has no word for it.
     """
     text = json.dumps(results, allow_nan=False)
-    write_atomically(Path(path), lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(Path(path), text)
 
 
 def score(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> Scores:

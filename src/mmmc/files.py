@@ -87,6 +87,15 @@ def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             yield where, value
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write one object a line, in the place of the older file as a whole.
 
@@ -94,8 +103,7 @@ def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         InputError: the file cannot be written.
         ValueError: a number is not finite; JSON has no word for it.
     """
-    text = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from mmmc.data.coco import CocoSet, read_coco
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
 from mmmc.evaluate import percent
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.predictor import WEIGHTS, Predictor
 from mmmc.study.versus import RESAMPLES, Measure, Versus, versus
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
     if config.json is not None:
         content = {"first": config.first, "second": config.second, **found.to_dict()}
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        write_atomically(Path(config.json), lambda file: file.write_text(text, encoding="utf-8"))
+        write_text(Path(config.json), text)
 
 
 def _detections(config: Namespace) -> tuple[CocoSet, list[dict[str, Any]], list[dict[str, Any]]]:

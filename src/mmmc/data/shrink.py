@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from mmmc.data.formats import look, read
-from mmmc.data.formats.files import cleaned, place_of, write_text
+from mmmc.data.formats.files import cleaned, place_of
 from mmmc.data.sets import CocoSet
 from mmmc.data.transforms import Resize
-from mmmc.files import new_folder, write_atomically
+from mmmc.files import new_folder, write_atomically, write_text
 
 
 def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int = 92) -> list[CocoSet]:

@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from mmmc.data.coco import CocoSet
 from mmmc.data.stats import BANDS, Stats, bands, quantiles, stats
 from mmmc.evaluate import NUMBERS, percent
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.misalignment import Diagnosis
 from mmmc.model import ModelConfig
 from mmmc.model.weights import PACKAGED
@@ -95,7 +95,7 @@ def write_card(
     header = _header(name, _set_name(recipe.data), rows, license)
     text = f"---\n{header}\n---\n\n" + "\n\n".join(parts) + "\n"
     file = (out or path) / "README.md"
-    write_atomically(file, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(file, text)
     return file
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mmmc import draw
 from mmmc.data.coco import CocoSet
 from mmmc.evaluate import NUMBERS, percent
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.gallery import evenly
 from mmmc.misalignment.words import CAUTION
 from mmmc.misalignment.working import SCORES
@@ -98,7 +98,7 @@ def report_run(
     )
     file = out / "report.html"
     document = page(f"Report of {path.resolve().name}", body, _STYLE)
-    write_atomically(file, lambda beside: beside.write_text(document, encoding="utf-8"))
+    write_text(file, document)
     return file, found
 
 

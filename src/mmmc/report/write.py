@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.misalignment import Diagnosis
 from mmmc.misalignment.words import CAUTION
 from mmmc.page import page
@@ -38,8 +38,8 @@ def write_report(found: Diagnosis, out: Path | str, title: str, pictures: Sequen
     data, told = Path(out) / "diagnosis.json", Path(out) / "diagnosis.html"
     text = json.dumps(found.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     document = _page(found, title, pictures)
-    write_atomically(data, lambda file: file.write_text(text, encoding="utf-8"))
-    write_atomically(told, lambda file: file.write_text(document, encoding="utf-8"))
+    write_text(data, text)
+    write_text(told, document)
     return data, told
 
 

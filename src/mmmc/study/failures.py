@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmc.errors import InputError
-from mmmc.files import alone, write_atomically
+from mmmc.files import alone, write_text
 from mmmc.study.plan import Identity
 from mmmc.study.records import IDENTITY, identity
 
@@ -58,4 +58,4 @@ def _write(records: Path, known: dict[Identity, dict[str, Any]]) -> None:
         path.unlink(missing_ok=True)
         return
     text = json.dumps(list(known.values()), ensure_ascii=False, indent=1) + "\n"
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_text(path, text)

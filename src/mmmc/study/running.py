@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.recipe import to_yaml
 from mmmc.study import failures, records
 from mmmc.study.plan import Plan, Run
@@ -136,7 +136,7 @@ def _start(run: Run, out: Path, threads: int) -> subprocess.Popen[bytes]:
     else:
         _remove_if_not_begun(folder)
         recipe = out / f"{run.folder}.yaml"
-        write_atomically(recipe, lambda path: path.write_text(to_yaml(run.recipe), encoding="utf-8"))
+        write_text(recipe, to_yaml(run.recipe))
         command += ["--recipe", str(recipe), "--out", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with (out / f"{run.folder}.log").open("wb") as log:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.recipe import Recipe, to_yaml
 from mmmc.training.environment import environment
 
@@ -95,5 +95,5 @@ class RunFolder:
     def describe(self, recipe: Recipe) -> None:
         """Write what the run does and what it runs on."""
         around = json.dumps(environment(), indent=2) + "\n"
-        write_atomically(self.recipe, lambda temporary: temporary.write_text(to_yaml(recipe), encoding="utf-8"))
-        write_atomically(self.environment, lambda temporary: temporary.write_text(around, encoding="utf-8"))
+        write_text(self.recipe, to_yaml(recipe))
+        write_text(self.environment, around)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mmmc.errors import InputError
-from mmmc.files import json_lines, write_atomically
+from mmmc.files import json_lines, write_text
 from mmmc.training.step import StepResult
 
 Row = dict[str, Any]
@@ -171,7 +171,7 @@ def keep_epochs(path: Path, epochs: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         # A line that was cut in the middle by a kill belongs to an epoch that was not finished.
         kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["epoch"] <= epochs]
-        write_atomically(path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+        write_text(path, "".join(kept))
 
 
 def read_metrics(path: Path) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmmc.data.coco import CocoSet
 from mmmc.evaluate import Scores
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.recipe import Recipe, digest
 from mmmc.training.environment import environment
 from mmmc.training.folder import RunFolder
@@ -45,7 +45,7 @@ def write_record(
         },
     }
     text = json.dumps(record, indent=2) + "\n"
-    write_atomically(folder.record, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(folder.record, text)
 
 
 def set_name(pictures: CocoSet) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mmmc.data.coco import CocoSet, Repair, check_agreement
 from mmmc.data.formats import Found, Source, look, read, source_of
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.recipe import DataConfig
 
 
@@ -85,4 +85,4 @@ def write_repairs(path: Path, repairs: Sequence[Repair]) -> None:
         )
         for repair in repairs
     ]
-    write_atomically(path, lambda temporary: temporary.write_text("".join(line + "\n" for line in lines)))
+    write_text(path, "".join(f"{line}\n" for line in lines))

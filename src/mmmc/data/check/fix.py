@@ -16,9 +16,8 @@ from mmmc.data.check import check
 from mmmc.data.check.findings import Check, Finding
 from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix
 from mmmc.data.formats import FORMATS, FormatName, Raw, Source, look
-from mmmc.data.formats.files import write_text
 from mmmc.errors import InputError
-from mmmc.files import new_folder, write_atomically
+from mmmc.files import new_folder, write_atomically, write_text
 
 _ROUNDS = 5
 """A repair may uncover a fault that is repaired in the next round; so many follow one another at most."""

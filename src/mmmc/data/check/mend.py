@@ -15,8 +15,9 @@ from xml.etree.ElementTree import Element
 from mmmc.data import headers
 from mmmc.data.check.findings import Finding
 from mmmc.data.formats import FormatName, Raw, RawBox
-from mmmc.data.formats.files import read_text, write_text
+from mmmc.data.formats.files import read_text
 from mmmc.data.sets import TOLERANCE
+from mmmc.files import write_text
 
 Place = tuple[float, float, float, float]
 """`x y width height` in pixels."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageOps
 
 from mmmc.data.check.findings import Check, Finding
-from mmmc.data.formats.files import write_text
+from mmmc.files import write_text
 from mmmc.page import Picture, page
 
 _SHOWN = 5

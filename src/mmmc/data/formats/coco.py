@@ -11,10 +11,11 @@ from typing import Any
 from mmmc.data.coco import MOST_PIXELS, is_box, is_side, is_text
 from mmmc.data.fields import is_int64, is_number, read_json
 from mmmc.data.find import find_sets
-from mmmc.data.formats.files import copy_pictures, write_text
+from mmmc.data.formats.files import copy_pictures
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
 from mmmc.errors import InputError
+from mmmc.files import write_text
 
 _ROBOFLOW = "_annotations.coco.json"
 _FOLDERS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}

@@ -14,7 +14,6 @@ from PIL import Image
 from mmmc.data.formats.protocol import Flaw
 from mmmc.data.sets import CocoSet, Fault
 from mmmc.errors import InputError
-from mmmc.files import write_atomically
 
 
 def is_picture(file: Path) -> bool:
@@ -93,15 +92,6 @@ def place_of(pictures: CocoSet, name: str, folder: Path) -> Path:
     if not target.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{pictures.annotations}: picture {name!r} lies outside its folder and cannot be copied.")
     return target
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    write_atomically(file, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def cleaned(pictures: CocoSet) -> CocoSet:

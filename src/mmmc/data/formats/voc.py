@@ -20,10 +20,11 @@ from xml.parsers import expat
 import numpy as np
 
 from mmmc.data.coco import MOST_PIXELS
-from mmmc.data.formats.files import copy_pictures, is_picture, pictures_in, rows_of, unlike_stems, write_text
+from mmmc.data.formats.files import copy_pictures, is_picture, pictures_in, rows_of, unlike_stems
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
 from mmmc.errors import InputError
+from mmmc.files import write_text
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _NAN = (math.nan, math.nan, math.nan, math.nan)

@@ -18,10 +18,11 @@ import numpy as np
 import yaml
 
 from mmmc.data import headers
-from mmmc.data.formats.files import copy_pictures, pictures_in, rows_of, unlike_stems, write_text
+from mmmc.data.formats.files import copy_pictures, pictures_in, rows_of, unlike_stems
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.formats.yolo_yaml import NAMES, DataYaml, read_yaml
 from mmmc.data.sets import CocoSet
+from mmmc.files import write_text
 
 ROUNDING = 1e-6
 """A number may leave 0..1 by so much: six decimals are customary."""
