@@ -89,7 +89,7 @@ def blocks(document: Path, language: str) -> list[str]:
 PYTHON = [(document, code) for document in DOCUMENTS for code in blocks(document, "python")]
 
 
-# Of Lightning: what it asks of PyTorch is asked otherwise by now, and two loader processes are not worth their start here.
+# Of Lightning: it asks PyTorch in a way that is old by now, and wants loader processes, too dear to start here.
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.parametrize(
