@@ -69,6 +69,7 @@ def test_a_method_resumes_exactly(
     assert len(set(losses)) == len(losses) == 9
 
 
+@pytest.mark.full
 def test_two_processes_equal_one_for_every_method(tiny_set: Path, start: Path, tmp_path: Path) -> None:
     """In float64, three steps of each."""
     recipes = {name: tiny_method(name, tiny_set, iterations=3, precision="64-true") for name in METHODS}

@@ -45,7 +45,10 @@ def assert_same_run(one: Path, other: Path) -> None:
 Build = Callable[..., Recipe]
 
 
-@pytest.fixture(scope="module", params=[tiny_recipe, tiny_mmmc], ids=["fcos", "mmmc"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(tiny_recipe, id="fcos", marks=pytest.mark.full), pytest.param(tiny_mmmc, id="mmmc")],
+)
 def build(request: pytest.FixtureRequest) -> Build:
     """What makes the recipe, from the folder and changes."""
     return request.param

@@ -48,7 +48,7 @@ def content(folder: RunFolder) -> dict[str, Any]:
     return {"checkpoint": state, "metrics": metrics(folder), **weights}
 
 
-@pytest.fixture(scope="module", params=["averaged", "accumulated", "mmmc"])
+@pytest.fixture(scope="module")
 def uninterrupted(
     request: pytest.FixtureRequest, tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Recipe, RunFolder]:
@@ -63,7 +63,21 @@ def uninterrupted(
     return recipe, folder
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize(
+    ("uninterrupted", "workers"),
+    [
+        ("averaged", 0),
+        ("accumulated", 0),
+        ("mmmc", 2),
+        pytest.param("averaged", 2, marks=FULL),
+        pytest.param("accumulated", 2, marks=FULL),
+        pytest.param("mmmc", 0, marks=FULL),
+    ],
+    indirect=["uninterrupted"],
+)
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     uninterrupted: tuple[Recipe, RunFolder], workers: int, start: Path, tmp_path: Path
 ) -> None:
