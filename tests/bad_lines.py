@@ -74,7 +74,7 @@ CASES = {
     "resume: no run": Case("train --resume {data}", "{data} holds no run: there is no recipe.yaml in it"),
     "resume: options": Case("train --resume {run} --train.epochs 9", "--train.epochs cannot be given with it; allowed"),
     "init: missing": Case("train {data} --init {at}/no.pth", "no checkpoint {at}/no.pth"),
-    "init: no run": Case("train {data} --init {data}", "no weights file {data}/best.safetensors"),
+    "init: no run": Case("train {data} --init {data}", "{data} is no finished run and no folder of a hub"),
     "init: text": Case("train {data} --init {at}/a.pth", "{at}/a.pth is no checkpoint", text("a.pth", "hello")),
     "init: other tensors": Case(
         "train {data} --init {at}/a.pth", "{at}/a.pth: 'x' is no tensor of torchvision's FCOS",
@@ -87,7 +87,7 @@ CASES = {
     ),
     # Prediction
     "run missing": Case("predict {at}/no {data}", "no weights file {at}/no"),
-    "run not finished": Case("predict {data} {data}", "{data} is no finished run: it holds no best.safetensors"),
+    "run not finished": Case("predict {data} {data}", "{data} is no finished run and no folder of a hub: no best"),
     "weights: foreign": Case(
         "predict {at}/w.safetensors {data}", "{at}/w.safetensors was not written by mmmc … allowed: 'mmmc 1'",
         lambda at: save_file({"x": torch.zeros(1)}, at / "w.safetensors"),

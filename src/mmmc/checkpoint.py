@@ -23,6 +23,10 @@ FORMAT = "mmmc 1"
 """Mark of our own files; the number grows when their content changes its meaning."""
 
 
+HUB_FILE = "model.safetensors"
+"""The weights of a folder that comes from a hub or goes to one."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """What a detector needs to be built again: tensors, recipe, categories."""
@@ -64,6 +68,20 @@ def load_weights(path: Path) -> Weights:
         raise InputError(f"{path} was not written by mmmc: its format is {found!r}; allowed: {FORMAT!r}.")
     recipe = from_dict(yaml.safe_load(metadata["recipe"]), source=f"the recipe inside {path}")
     return Weights(state, recipe, Categories.from_dict(json.loads(metadata["categories"])))
+
+
+def weights_file(path: Path, weights: str = "best") -> Path:
+    """The file that a path means: of a run folder these weights, of a hub's folder the only ones, or the file itself.
+
+    Raises:
+        InputError: the folder holds neither.
+    """
+    if not path.is_dir():
+        return path
+    for name in (f"{weights}.safetensors", HUB_FILE):
+        if (path / name).is_file():
+            return path / name
+    raise InputError(f"{path} is no finished run and no folder of a hub: no {weights}.safetensors, no {HUB_FILE}.")
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import ModelHubMixin, hf_hub_download
 from PIL import Image
 from torch import Tensor, nn
 
-from mmmc.checkpoint import Weights, load_state, load_weights
+from mmmc.checkpoint import FORMAT, HUB_FILE, Weights, load_state, load_weights, save_weights, weights_file
 from mmmc.data.batching import Sample, collate
 from mmmc.data.coco import CocoSet
 from mmmc.data.loading import EvalLoader
 from mmmc.data.pictures import from_any
 from mmmc.data.sets import Categories
 from mmmc.errors import InputError
+from mmmc.files import write_text
 from mmmc.model import Detector
 from mmmc.postprocess import Postprocess
-from mmmc.recipe import Recipe
+from mmmc.recipe import Recipe, to_yaml
 from mmmc.structures import Batch, Detections, Target
 
 WEIGHTS = ("best", "last")
 """Weights that a run folder holds: of the best evaluated epoch, and of the last one."""
+
+BESIDE = ("README.md", "environment.json", "config.json")
+"""What goes along from the folder that a predictor was loaded from: the model card, and what it refers to."""
 
 DIVISOR = 32
 """Sides of a batch are multiples of it."""
@@ -39,8 +46,10 @@ def build_detector(weights: Weights) -> Detector:
     return detector.eval()
 
 
-class Predictor:
+class Predictor(ModelHubMixin, library_name="mmmc", pipeline_tag="object-detection", tags=["mmmc", "anchor-free"]):
     """A trained detector that takes pictures as people have them.
+
+    `save_pretrained`, `push_to_hub` and `from_pretrained` are those of huggingface_hub.
 
     Args:
         detector: the network.
@@ -53,6 +62,9 @@ class Predictor:
         >>> detections = predictor(["a.jpg", "b.png"])
     """
 
+    # The mixin would keep the arguments of each predictor; what there is to keep is written by `_save_pretrained`.
+    _hub_mixin_config: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
+
     def __init__(
         self, detector: Detector, recipe: Recipe, categories: Categories, device: str | torch.device = "cpu"
     ) -> None:
@@ -61,14 +73,15 @@ class Predictor:
         self.detector = detector.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.recipe = recipe
         self.categories = categories
+        self._source: Path | None = None  # the weights file, if it lay in a folder of ours
 
     @classmethod
     def load(cls, path: str | Path, *, weights: str = "best", device: str | torch.device = "cpu") -> Predictor:
-        """From a run folder or a weights file.
+        """From a run folder, a folder of `save_pretrained`, or a weights file.
 
         Args:
             path: the folder, or a `.safetensors` file.
-            weights: which of a folder's weights: `best` or `last`.
+            weights: which of a run folder's weights: `best` or `last`.
             device: where it runs.
 
         Raises:
@@ -77,11 +90,11 @@ class Predictor:
         path = Path(path)
         if weights not in WEIGHTS:
             raise InputError(f"weights is {weights!r}; allowed: {', '.join(WEIGHTS)}.")
-        file = path / f"{weights}.safetensors" if path.is_dir() else path
-        if path.is_dir() and not file.is_file():
-            raise InputError(f"{path} is no finished run: it holds no {file.name}.")
+        file = weights_file(path, weights)
         loaded = load_weights(file)
-        return cls(build_detector(loaded), loaded.recipe, loaded.categories, device)
+        predictor = cls(build_detector(loaded), loaded.recipe, loaded.categories, device)
+        predictor._source = file if path.is_dir() else None
+        return predictor
 
     def __call__(self, images: Iterable[Any], *, batch_size: int = 8) -> list[Detections]:
         """Detections of each picture, in pixels of the picture as displayed (EXIF orientation applied).
@@ -116,6 +129,51 @@ class Predictor:
         samples = [self._sample(image, first_id + index) for index, image in enumerate(images)]
         return collate(samples, self.detector.backbone.normalize.padding, DIVISOR)
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Predictor:
+        """From a folder of `save_pretrained`, a run folder, or the hub.
+
+        Args:
+            pretrained_model_name_or_path: the folder, or `NAME/REPOSITORY` on the hub.
+            options: `device` as in `load`; of huggingface_hub `revision`, `token`, `cache_dir`, `local_files_only`,
+                `force_download`.
+
+        Raises:
+            InputError: neither is there, or it holds no detector of ours.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **options)
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
+            where = f"{pretrained_model_name_or_path} is no folder and could not be had from the hub"
+            raise InputError(f"{where}: {error}") from error
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Weights, recipe, classes; and the model card of the folder that this predictor was loaded from."""
+        recipe = without_places(self.recipe)
+        save_weights(save_directory / HUB_FILE, Weights(self.detector.state_dict(), recipe, self.categories))
+        config = {
+            "format": FORMAT,
+            "classes": dict(zip(map(str, self.categories.ids), self.categories.names, strict=True)),
+            "weights": None if self._source is None else self._source.stem,
+        }
+        texts = {
+            "recipe.yaml": to_yaml(recipe),
+            "config.json": json.dumps(config, indent=2, ensure_ascii=False) + "\n",
+        }
+        if self._source is not None:
+            known = {name: self._source.with_name(name) for name in BESIDE}
+            texts |= {name: file.read_text(encoding="utf-8") for name, file in known.items() if file.is_file()}
+        for name, text in texts.items():
+            write_text(save_directory / name, text)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, device: str | torch.device = "cpu", **options: Any) -> Predictor:
+        """From a folder, or from the hub or its cache; `device` as in `load`."""
+        path = model_id if Path(model_id).is_dir() else hf_hub_download(model_id, HUB_FILE, **options)
+        return cls.load(path, device=device)
+
     def _batches(self, images: Iterable[Any], batch_size: int) -> Iterator[Batch]:
         # Only pictures that are padded to one size anyway share a batch: GroupNorm sees the padding, so a larger one
         # would let a picture's detections depend on its neighbours.
@@ -137,6 +195,14 @@ class Predictor:
             scale=scale,
         )
         return Sample(resized, target)
+
+
+def without_places(recipe: Recipe) -> Recipe:
+    """The recipe with the last parts of its paths alone: where files lie on a machine is nobody else's business."""
+    data, model = recipe.data, recipe.model
+    places = ("path", "train_annotations", "train_images", "val_annotations", "val_images")
+    names: dict[str, Any] = {name: Path(place).name for name in places if (place := getattr(data, name)) is not None}
+    return replace(recipe, data=replace(data, **names), model=replace(model, weights=Path(model.weights).name))
 
 
 def _padded_size(sample: Sample) -> tuple[int, int]:

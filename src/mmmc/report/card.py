@@ -163,7 +163,8 @@ def _numbers(rows: Sequence[Mapping[str, Any]], scored: CocoSet) -> str:
     return (
         f"## Scores\n\nCOCO's numbers × 100 on the {_count(len(scored), 'scored picture', 'scored pictures')}, by "
         f"faster-coco-eval.\n\n{_markdown(table)}\n\n`best.safetensors` holds the weights of the best evaluated "
-        "epoch, which these same pictures chose; `last.safetensors` those of the last one."
+        "epoch, which these same pictures chose; `last.safetensors` those of the last one. On a hub, "
+        "`model.safetensors` is the one that `config.json` names."
     )
 
 

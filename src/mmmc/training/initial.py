@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 
-from mmmc.checkpoint import load_tensors, load_weights
+from mmmc.checkpoint import load_tensors, load_weights, weights_file
 from mmmc.data.sets import Categories
 from mmmc.errors import InputError
 from mmmc.model import Detector
@@ -69,7 +69,7 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
     Raises:
         InputError: the file is neither, or its trunk or head is of another kind.
     """
-    file = path / "best.safetensors" if path.is_dir() else path
+    file = weights_file(path)
     shifted: tuple[str, ...] = ()
     if file.suffix == ".safetensors":
         weights = load_weights(file)
