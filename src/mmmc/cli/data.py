@@ -12,7 +12,7 @@ from mmmc.data.synthetic import make_synthetic
 from mmmc.data.transforms import Resize
 from mmmc.errors import InputError, did_you_mean
 
-ACTIONS = ("make", "shrink", "convert", "split", "stats", "check")
+ACTIONS = ("make", "shrink", "convert", "split", "tile", "stats", "check")
 
 
 def run(arguments: Sequence[str]) -> int | None:
@@ -22,7 +22,8 @@ def run(arguments: Sequence[str]) -> int | None:
         parser = verb_parser(
             "data",
             "make FOLDER, the embedded set; check PATH, look for faults; stats PATH, count; convert PATH, write in "
-            "another format; split PATH, keep pictures apart to validate with; shrink DATA OUT, smaller pictures",
+            "another format; split PATH, keep pictures apart to validate with; tile PATH, large pictures in tiles; "
+            "shrink DATA OUT, smaller pictures",
         )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
         raise InputError(f"There is no command 'data {action}'.{did_you_mean(action, ACTIONS)}")
@@ -31,6 +32,7 @@ def run(arguments: Sequence[str]) -> int | None:
         "shrink": shrink_set,
         "convert": sets.convert_set,
         "split": sets.split_set,
+        "tile": sets.tile_set,
         "stats": sets.stats_of_set,
         "check": sets.check_set,
     }

@@ -1,4 +1,4 @@
-"""`mmmc data convert`, `split`, `stats` and `check`: what is done with anybody's set."""
+"""`mmmc data convert`, `split`, `tile`, `stats` and `check`: what is done with anybody's set."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from mmmc.data.convert import convert, write_set
 from mmmc.data.formats import look, read
 from mmmc.data.split import split
 from mmmc.data.stats import BANDS, Stats, bands, quantiles, stats
+from mmmc.data.tile import Cut, tile
+from mmmc.data.tiling import Tiling
 from mmmc.draw import spread
 from mmmc.errors import InputError
 from mmmc.gallery import draw_objects, save_figure
@@ -80,6 +82,46 @@ def split_set(arguments: Sequence[str]) -> None:
         table.add_row(name, str(here), str(there), f"{there / max(here + there, 1):.1%}")
     Console().print(table)
     print(f"Set: {out}")
+
+
+def tile_set(arguments: Sequence[str]) -> None:
+    """Cut large pictures into tiles."""
+    parser = _parser(
+        "tile", "Cut large pictures with their boxes into overlapping tiles, as COCO JSON: all of it or nothing."
+    )
+    parser.add_argument("--out", type=str, required=True, help="a new or an empty folder")
+    parser.add_argument("--size", type=int, default=Tiling.size, help="side of a tile in pixels")
+    parser.add_argument(
+        "--overlap", type=float, default=Tiling.overlap, help="least share of a tile that the next shows"
+    )
+    parser.add_argument("--whole", type=bool, default=False, help="the whole picture is one more")
+    parser.add_argument(
+        "--keep", type=float, default=Cut.keep, help="least share of a box in a tile with which it is an object there"
+    )
+    parser.add_argument(
+        "--rest",
+        choices=["crowd", "drop"],
+        default=Cut.rest,
+        help="a box with a smaller share there is ignored, or is background",
+    )
+    parser.add_argument("--empty", type=bool, default=Cut.empty, help="keep tiles with nothing in them")
+    _strictness(parser)
+    config = parse(parser, arguments)
+    cut = Cut(config.keep, config.rest, config.empty)
+    found, done = tile(
+        config.path,
+        config.out,
+        tiling=Tiling(config.size, config.overlap, config.whole),
+        cut=cut,
+        format=config.format,
+        bad_boxes=config.bad_boxes,
+        unlabelled=config.unlabelled,
+    )
+    say(f"{config.path} is {found.seen}.")
+    for part, tiled in done.items():
+        for note in tiled.notes(cut):
+            print(f"{part}: {note}.")
+    print(f"Set: {config.out}")
 
 
 def stats_of_set(arguments: Sequence[str]) -> None:

@@ -14,12 +14,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mmmc import draw
+from mmmc.data.tiling import Tiling
 from mmmc.errors import InputError
 from mmmc.files import in_place
 from mmmc.gallery import save_image
 from mmmc.predicting.formats import Found
 from mmmc.predicting.sources import Source, check_copies
-from mmmc.predicting.tiles import Tiling, detect_tiled
+from mmmc.predicting.tiles import detect_tiled
 from mmmc.predicting.video import Frame, Video, write_video
 from mmmc.predictor import Predictor
 from mmmc.structures import Detections
