@@ -33,8 +33,8 @@ BOXES = {
 CROWD = [50, 0, 60, 5]
 
 
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_the_rules(data: Path, tmp_path: Path) -> None:
 
 
 def test_pixels_are_those_of_the_picture(data: Path, tmp_path: Path) -> None:
-    for name in ("jpg", "bmp"):
-        Image.fromarray(noise(90, 160)).save(data / f"images/a.{name}", quality=95)
+    for seed, name in enumerate(("jpg", "bmp"), 1):
+        Image.fromarray(noise(90, 160, seed)).save(data / f"images/a.{name}", quality=95)
     file = data / "annotations/instances_train.json"
     content = json.loads(file.read_text())
     content["images"][1].update(file_name="a.jpg", height=90, width=160)

@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
+        if given[0] == "--print_completion":
+            from mmmc.cli.completion import script
+
+            print(script(given[1:], VERBS))
+            return 0
         if given[0] not in VERBS:
             raise InputError(f"There is no command {given[0]!r}.{did_you_mean(given[0], VERBS)}")
         return import_module(f"mmmc.cli.{given[0]}").run(given[1:]) or 0
@@ -71,5 +76,6 @@ def _help() -> str:
     return (
         "usage: mmmc COMMAND …\n\n"
         "One-stage, anchor-free object detection: train, compare label assigners, see where labels land.\n\n"
-        f"{verbs}\n\n`mmmc COMMAND --help` tells more. `mmmc --version` prints the version."
+        f"{verbs}\n\n`mmmc COMMAND --help` tells more. `mmmc --version` prints the version,\n"
+        "`mmmc --print_completion bash` a script by which bash completes; zsh and tcsh can be named too."
     )

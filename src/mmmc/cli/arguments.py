@@ -12,6 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
 from rich.progress import track
 
+from mmmc.cli.completion import ASKED, ParserWanted
 from mmmc.data.coco import CocoSet, check_agreement
 from mmmc.data.formats import look, source_of
 from mmmc.errors import InputError
@@ -29,7 +30,14 @@ def verb_parser(verb: str, description: str, usage: str | None = None) -> Argume
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
-    """Parse, with an unknown option as an `InputError` that names the nearest one."""
+    """Parse, with an unknown option as an `InputError` that names the nearest one.
+
+    Raises:
+        InputError: an argument that cannot be used.
+        ParserWanted: not to parse, but to complete what is typed.
+    """
+    if ASKED.get():
+        raise ParserWanted(parser)
     try:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
