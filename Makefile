@@ -38,6 +38,9 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	@$(call install,weights$(comma)serve$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
 
+$(VENV)/.cluster: $(VENV)/.dev
+	@$(call install,cluster) && touch $@
+
 $(VENV)/.docs: $(VENV)/.python pyproject.toml
 	@$(call install,docs) && touch $@
 
@@ -74,7 +77,7 @@ format: $(VENV)/.dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not full and not gpu"
 
-test-full: lint
+test-full: lint $(VENV)/.cluster
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"
 
 test-gpu: $(VENV)/.dev

@@ -81,6 +81,9 @@ OWN_FLAGS = {
         "limit",
         "confidence",
         "frames",
+        "cluster",
+        "address",
+        "gpus",
     ),
 }
 

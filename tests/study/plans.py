@@ -1,8 +1,11 @@
-"""A plan of a few seconds."""
+"""A plan of a few seconds, and what its records have to have in common."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from mmmc.study import records
 
 PLAN = """
 data: {data}
@@ -24,3 +27,11 @@ variants:
 def write(path: Path, data: Path | str, text: str = PLAN) -> Path:
     path.write_text(text.format(data=data))
     return path
+
+
+def comparable(path: Path) -> list[dict[str, Any]]:
+    """Records by name and seed, without what differs from one training of the same run to the next."""
+    return [
+        {key: value for key, value in record.items() if key not in ("seconds", "machine")}
+        for record in sorted(records.load(path), key=lambda record: (record["name"], record["seed"]))
+    ]

@@ -13,6 +13,7 @@ from mmmc.recipe import digest, load_recipe
 from mmmc.study import records
 from mmmc.study.plan import read_plan
 from mmmc.study.running import train_plan
+from mmmc.study.workers import Here
 
 from .plans import PLAN, write
 
@@ -32,13 +33,13 @@ def test_a_plan_is_trained_once(tiny_set: Path, tmp_path: Path) -> None:
         records.append(plan.records, {**usual, "name": run.name, "recipe_hash": recipe, "machine": {}})
     assert [(run.name, run.seed) for run in plan.missing()] == [("FCOS, IoU", 0), ("FCOS", 1), ("FCOS, IoU", 1)]
     said: list[str] = []
-    assert train_plan(plan, tmp_path / "runs", jobs=2, say=said.append)
+    assert train_plan(plan, Here(tmp_path / "runs", jobs=2), say=said.append)
     assert plan.missing() == []
     assert said[0].endswith("1 runs are recorded, 3 to do.")
     assert sum(line.startswith("ended") for line in said) == 3
     written = [json.loads(line) for line in plan.records.read_text().splitlines()]
     assert {(r["name"], r["seed"], r["set"]) for r in written} == {(r.name, r.seed, plan.set) for r in plan.runs()}
-    assert train_plan(plan, tmp_path / "nowhere", say=said.append)
+    assert train_plan(plan, Here(tmp_path / "nowhere"), say=said.append)
     assert said[-1].endswith("4 runs are recorded, 0 to do.")
 
 
@@ -67,7 +68,7 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
     (tmp_path / "runs" / run.folder).mkdir(parents=True)
     (tmp_path / "runs" / run.folder / "record.json").write_text(json.dumps(found))
     said: list[str] = []
-    assert train_plan(plan, tmp_path / "runs", say=said.append)
+    assert train_plan(plan, Here(tmp_path / "runs"), say=said.append)
     assert said[1:] == ["ended: FCOS, seed 0: AP –"]
     assert records.load(plan.records) == [found | {"name": "FCOS", "set": plan.set}]
     assert plan.missing() == []

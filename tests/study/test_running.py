@@ -19,13 +19,15 @@ import yaml
 from mmmc.cli import main, study
 from mmmc.errors import InputError
 from mmmc.recipe import load_recipe
-from mmmc.study import failures, records, running
+from mmmc.study import failures, process, records, workers
 from mmmc.study.on_paper import gpu_hours
-from mmmc.study.plan import Plan, Run, read_plan
+from mmmc.study.plan import Plan, read_plan
+from mmmc.study.process import RunProcess
 from mmmc.study.running import train_plan
 from mmmc.study.status import duration, status, words
+from mmmc.study.workers import Here, Workers
 
-from .plans import PLAN, write
+from .plans import PLAN, comparable, write
 
 
 def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
@@ -35,7 +37,7 @@ def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path:
     broken = out / plan.runs()[0].folder
     broken.mkdir(parents=True)
     (broken / "notes.txt").write_text("mine")
-    assert not train_plan(plan, out, jobs=2, say=said.append)
+    assert not train_plan(plan, Here(out, jobs=2), say=said.append)
     assert sum(line.startswith("failed: FCOS, seed 0") for line in said) == 1
     assert [(run.name, run.seed) for run in plan.missing()] == [("FCOS", 0)]
     found = status(plan, out)
@@ -45,10 +47,10 @@ def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path:
     assert "failed: FCOS, seed 0: mmmc: " in words(found, 1)
     # Tables read the records alone, and the next call leaves it out.
     assert len(records.load(plan.records)) == 3
-    assert train_plan(plan, out, say=said.append)
+    assert train_plan(plan, Here(out), say=said.append)
     assert said[-1] == "1 of them failed before and are left out; --retry tries them again."
     (broken / "notes.txt").unlink()
-    assert train_plan(plan, out, retry=True, say=said.append)
+    assert train_plan(plan, Here(out), retry=True, say=said.append)
     assert (plan.missing(), failures.load(plan.records)) == ([], {})
     assert not failures.beside(plan.records).exists()
 
@@ -57,14 +59,13 @@ def test_a_run_that_is_killed_has_failed(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "plan.yaml", tiny_set)
-    start = running._start
 
-    def start_and_kill(*arguments: Any) -> subprocess.Popen[bytes]:
-        process = start(*arguments)
-        process.kill()
-        return process
+    def begin_and_kill(*arguments: Any) -> RunProcess:
+        begun = process.begin(*arguments)
+        begun.process.kill()
+        return begun
 
-    monkeypatch.setattr(running, "_start", start_and_kill)
+    monkeypatch.setattr(workers, "begin", begin_and_kill)
     where = [str(path), "--only", "FCOS", "--seeds", "[0]", "--out", str(tmp_path / "runs")]
     assert main(["study", "run", *where]) == 2
     assert "The same command with --retry tries it again." in capsys.readouterr().err
@@ -78,7 +79,7 @@ def test_no_run_is_begun_that_would_end_too_late(tiny_set: Path, tmp_path: Path)
     plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
     said: list[str] = []
     # The first takes some seconds; after it a budget of one is spent.
-    assert train_plan(plan, tmp_path / "runs", time_budget=1.0, say=said.append)
+    assert train_plan(plan, Here(tmp_path / "runs"), time_budget=1.0, say=said.append)
     assert said[-1] == "3 runs are left for want of time."
     assert len(plan.missing()) == 3
 
@@ -89,14 +90,14 @@ def test_a_run_takes_as_long_as_the_slowest_so_far(
     """Runs that fail after two seconds each: of five seconds one is left after two, which is not enough."""
     plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
 
-    def start(run: Run, out: Path, _: int) -> subprocess.Popen[bytes]:
-        (out / f"{run.folder}.log").write_text("no\n")
+    def begin(out: Path, folder: str, _: int) -> RunProcess:
+        process.log_of(out, folder).write_text("no\n")
         command = [sys.executable, "-c", "import time; time.sleep(2); raise SystemExit(1)"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE)
+        return RunProcess(out, folder, subprocess.Popen(command, stdin=subprocess.PIPE))
 
-    monkeypatch.setattr(running, "_start", start)
+    monkeypatch.setattr(workers, "begin", begin)
     said: list[str] = []
-    assert not train_plan(plan, tmp_path / "runs", time_budget=5.5, say=said.append)
+    assert not train_plan(plan, Here(tmp_path / "runs"), time_budget=5.5, say=said.append)
     assert sum(line.startswith("begins") for line in said) == 2
     assert said[-1] == "2 runs are left for want of time."
 
@@ -108,20 +109,20 @@ def test_a_run_that_does_not_listen_is_ended_by_force(
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
     begun: list[subprocess.Popen[bytes]] = []
 
-    def start(*_: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
+    def begin(out: Path, folder: str, _: int) -> RunProcess:
+        child = subprocess.Popen(
             [sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.stdout.close()
-        begun.append(process)
-        return process
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.close()
+        begun.append(child)
+        return RunProcess(out, folder, child)
 
-    monkeypatch.setattr(running, "_start", start)
-    monkeypatch.setattr(running, "PATIENCE", 0.5)
-    assert train_plan(plan, tmp_path / "runs", cut_after=0.1, say=lambda _: None)
-    assert [process.returncode for process in begun] == [-signal.SIGKILL]
+    monkeypatch.setattr(workers, "begin", begin)
+    monkeypatch.setattr(process, "PATIENCE", 0.5)
+    assert train_plan(plan, Here(tmp_path / "runs"), cut_after=0.1, say=lambda _: None)
+    assert [child.returncode for child in begun] == [-signal.SIGKILL]
 
 
 def test_budgets_and_shares_of_the_command_line(
@@ -130,14 +131,16 @@ def test_budgets_and_shares_of_the_command_line(
     path = str(write(tmp_path / "plan.yaml", tiny_set))
     given: list[dict[str, Any]] = []
 
-    def train(plan: Plan, out: str, **options: Any) -> bool:
+    def train(plan: Plan, where: Workers, **options: Any) -> bool:
         time.sleep(0.2)
-        given.append({"runs": len(plan.runs()), "out": out, **options})
+        given.append({"runs": len(plan.runs()), "out": where.out, **options})
         return True
 
     monkeypatch.setattr(study, "train_plan", train)
     assert main(["study", "run", path, path, "--minutes", "1.5", "--time", "20m", "--shard", "1/3", "--retry"]) == 0
-    assert [(options["runs"], options["out"], options["retry"]) for options in given] == 2 * [(2, "runs/study", True)]
+    assert [(options["runs"], options["out"], options["retry"]) for options in given] == 2 * [
+        (2, Path("runs/study"), True)
+    ]
     # What the first plan took is gone for the second.
     for name, whole in (("cut_after", 90), ("time_budget", 1200)):
         first, second = (options[name] for options in given)
@@ -201,7 +204,7 @@ def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Pa
         content["common"]["train"] |= {"iterations": 6, "log_every": 1}
         (folder / "plan.yaml").write_text(yaml.safe_dump(content))
     plan = read_plan(cut / "plan.yaml")
-    assert train_plan(read_plan(whole / "plan.yaml"), whole / "runs", jobs=2)
+    assert train_plan(read_plan(whole / "plan.yaml"), Here(whole / "runs", jobs=2))
     first, second = (cut / "runs" / run.folder for run in plan.runs())
 
     def lines(folder: Path) -> int:
@@ -217,9 +220,9 @@ def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Pa
     ]
     # A plan is a process of its own; a server that has the library loaded begins it at once.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mmmc.study.running"])
+    context.set_forkserver_preload(["mmmc.study.running", "mmmc.study.workers"])
     for moment in moments:
-        process = context.Process(target=train_plan, args=(plan, cut / "runs"))
+        process = context.Process(target=train_plan, args=(plan, Here(cut / "runs")))
         process.start()
         deadline = time.monotonic() + 120
         while not moment():
@@ -229,15 +232,8 @@ def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Pa
         process.kill()
         process.join()
     assert len(records.load(plan.records)) == 1
-    assert train_plan(plan, cut / "runs")
-    same = [
-        {key: value for key, value in record.items() if key not in ("seconds", "machine")}
-        for record in records.load(plan.records)
-    ]
-    of_whole = sorted(records.load(whole / "found.jsonl"), key=lambda record: str(record["name"]))
-    assert same == [
-        {key: value for key, value in record.items() if key not in ("seconds", "machine")} for record in of_whole
-    ]
+    assert train_plan(plan, Here(cut / "runs"))
+    assert comparable(plan.records) == comparable(whole / "found.jsonl")
     assert not failures.load(plan.records)
 
 
@@ -267,7 +263,7 @@ def test_after_its_minutes_a_plan_ends_and_goes_on_later(tiny_set: Path, tmp_pat
     checkpoint = out / plan.runs()[0].folder / "checkpoint.pt"
     began = time.perf_counter()
     for seconds in (4.0, 8.0, 16.0, 32.0):  # until one is long enough for a start on this machine
-        assert train_plan(plan, out, cut_after=seconds, say=said.append)
+        assert train_plan(plan, Here(out), cut_after=seconds, say=said.append)
         if checkpoint.exists():
             break
     assert time.perf_counter() - began < 65

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from mmmc.cli.arguments import parse, seconds, verb_parser
 from mmmc.cli.study_figure import record_or_draw
+from mmmc.cli.study_plans import add_choice, plans_of
 from mmmc.errors import InputError, did_you_mean
 from mmmc.study import records, table
+from mmmc.study.cluster import OnRay
 from mmmc.study.filled import filled
 from mmmc.study.formats import FORMATS
 from mmmc.study.paper import numbers, paper_table
-from mmmc.study.plan import Plan, read_plan
 from mmmc.study.running import train_plan
 from mmmc.study.status import status, words
+from mmmc.study.workers import Here, Workers
 from mmmc.training.folder import RunFolder
 
+CLUSTERS = ("ray",)
 ACTIONS = ("run", "status", "collect", "table", "figure")
 
 
@@ -56,6 +59,19 @@ def run_plans(arguments: Sequence[str]) -> None:
     )
     _add_plans(parser)
     parser.add_argument("--threads", type=int, default=1, help="threads of each run")
+    parser.add_argument(
+        "--cluster", choices=CLUSTERS, default=None, help="hand the runs to the machines of a cluster (docs/cluster.md)"
+    )
+    parser.add_argument(
+        "--address",
+        type=str | None,
+        default=None,
+        metavar="HOST:PORT",
+        help="of its head (default: RAY_ADDRESS, else the cluster of this machine, else this machine alone)",
+    )
+    parser.add_argument(
+        "--gpus", type=float | None, default=None, help="of each run on a cluster (default: 1 if it has any)"
+    )
     parser.add_argument("--time", type=str | None, default=None, help="begin no run that would end later: 90s, 20m …")
     parser.add_argument(
         "--minutes", type=float | None, default=None, help="end after so many; runs that are cut go on the next time"
@@ -68,27 +84,48 @@ def run_plans(arguments: Sequence[str]) -> None:
     budget = seconds(config.time) if config.time else None
     cut_after = None if config.minutes is None else 60 * config.minutes
     began = time.perf_counter()
-    plans = _plans(config)
+    plans = plans_of(config)
     sound = True
-    # Whoever ends this process ends its runs as well; they are resumed the next time.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with _workers(config) as workers, _interrupted_by_sigterm():
         for plan in plans:
             gone = time.perf_counter() - began
             sound &= train_plan(
                 plan,
-                config.out,
-                jobs=config.jobs,
-                threads=config.threads,
+                workers,
                 time_budget=None if budget is None else budget - gone,
                 cut_after=None if cut_after is None else cut_after - gone,
                 retry=config.retry,
                 say=_say,
             )
-    finally:
-        signal.signal(signal.SIGTERM, before)
     if not sound:
         raise InputError("A run failed; its log is named above. The same command with --retry tries it again.")
+
+
+@contextmanager
+def _workers(config: Namespace) -> Iterator[Workers]:
+    """Where the plans are trained."""
+    if config.cluster is None:
+        for name in ("address", "gpus"):
+            if config[name] is not None:
+                raise InputError(f"--{name} is for --cluster, which is not given.")
+        yield Here(config.out, jobs=config.jobs or 1, threads=config.threads)
+        return
+    if config.gpus is not None and not 0 <= config.gpus < math.inf:
+        raise InputError(f"--gpus is {config.gpus}; allowed: a number from 0.")
+    with OnRay(
+        config.out, jobs=config.jobs, threads=config.threads, gpus=config.gpus, address=config.address
+    ) as workers:
+        yield workers
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Whoever ends this process ends its runs as well; they are resumed the next time."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_status(arguments: Sequence[str]) -> None:
@@ -97,44 +134,22 @@ def print_status(arguments: Sequence[str]) -> None:
     _add_plans(parser)
     config = parse(parser, arguments)
     _at_least_one(config, "jobs")
-    for plan in _plans(config):
-        print(words(status(plan, config.out), config.jobs))
+    for plan in plans_of(config):
+        print(words(status(plan, config.out), config.jobs or 1))
 
 
 def _add_plans(parser: ArgumentParser) -> None:
     parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files, done one after the other")
-    _add_choice(parser)
+    add_choice(parser)
     parser.add_argument("--out", type=str, default="runs/study", help="folder for the run folders")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-
-
-def _add_choice(parser: ArgumentParser) -> None:
-    """What of the plans is meant."""
-    parser.add_argument("--data", type=str | None, default=None, help="another folder than the plan's")
-    parser.add_argument("--seeds", type=list[int], default=[], help="others than the plan's, as [0,1,2]")
-    parser.add_argument("--only", type=str, nargs="+", default=[], metavar="NAME", help="these variants alone")
     parser.add_argument(
-        "--shard", type=str, default="1/1", metavar="K/N", help="of N equal shares of the runs the K-th, from 1"
+        "--jobs", type=int | None, default=None, help="runs at a time (default: 1; as many as fit on a cluster)"
     )
-
-
-def _plans(config: Namespace) -> list[Plan]:
-    shard = _shard(config.shard)
-    return [
-        read_plan(path, data=config.data, seeds=config.seeds, only=config.only, shard=shard) for path in config.plans
-    ]
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"--shard is {text!r}; allowed: K/N with K from 1 to N, such as 2/4.")
-    return int(match[1]), int(match[2])
 
 
 def _at_least_one(config: Namespace, *names: str) -> None:
     for name in names:
-        if config[name] < 1:
+        if config[name] is not None and config[name] < 1:
             raise InputError(f"--{name} is {config[name]}; allowed: at least 1.")
 
 
@@ -185,7 +200,7 @@ def print_table(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--plan", dest="plans", type=str, nargs="+", default=[], metavar="PLAN", help="YAML files")
     parser.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="of a table of the paper")
-    _add_choice(parser)
+    add_choice(parser)
     config = parse(parser, arguments)
     if len(config.files) == 1 and config.files[0].isdigit():
         _print_paper_table(config)
@@ -204,7 +219,7 @@ def _print_paper_table(config: Namespace) -> None:
     wanted = paper_table(int(config.files[0]))
     if not config.plans:
         raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")
-    sys.stdout.write(FORMATS[config.format](filled(wanted, _plans(config))))
+    sys.stdout.write(FORMATS[config.format](filled(wanted, plans_of(config))))
 
 
 def _numbers() -> str:

@@ -1,0 +1,149 @@
+"""A run of a plan as a process of its own: begun or resumed, ended, and what became of it.
+
+Needs nothing but Python: it is all that the workers of a cluster load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BEFORE_TRAINING = ("recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
+"""Files that a run writes before its first step; a checkpoint is the last of them."""
+
+PATIENCE = 30.0
+"""Seconds that a run has to end when it is told to."""
+
+MOMENT = 0.2
+"""Seconds between looks at whether a run has ended."""
+
+
+Outcome = dict[str, Any] | str
+"""What became of a run: the record that it left in its folder, or what ended it before."""
+
+
+@dataclass
+class RunProcess:
+    """A run that was begun.
+
+    Attributes:
+        out: folder of the run folders.
+        folder: name of the run's.
+        process: in a session of its own, tied to this process (`mmmc.study.tied`).
+    """
+
+    out: Path
+    folder: str
+    process: subprocess.Popen[bytes]
+
+    def ended(self) -> bool:
+        """Whether it is gone by itself."""
+        return self.process.poll() is not None
+
+    def end(self) -> None:
+        """End it with all processes that it began, by force if it takes too long, and wait until it is gone."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.ended():
+                break
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def outcome(self) -> Outcome:
+        """Of a run that has ended: its record, or the signal that ended it, or the last line of its log."""
+        status = self.process.returncode
+        if status == 0:
+            return record_of(self.out, self.folder) or "ended without a record"
+        if status < 0:
+            return f"ended by signal {-status} ({signal.Signals(-status).name})"
+        lines = log_of(self.out, self.folder).read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last or f"exit status {status}, without a word"
+
+
+def log_of(out: Path, folder: str) -> Path:
+    """What a run says, beside its folder."""
+    return out / f"{folder}.log"
+
+
+def recipe_of(out: Path, folder: str) -> Path:
+    """The recipe that a run begins with, beside its folder."""
+    return out / f"{folder}.yaml"
+
+
+def record_of(out: Path, folder: str) -> dict[str, Any] | None:
+    """What a run left that came to its end; None of one that did not."""
+    path = out / folder / "record.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def begin(out: Path, folder: str, threads: int, where: Path | None = None) -> RunProcess:
+    """Train a run whose recipe was written, from its last checkpoint if there is one.
+
+    Args:
+        out: folder of the run folders.
+        folder: name of the run's.
+        threads: that it computes with.
+        where: folder that paths of the recipe are relative to; by default that of this process.
+    """
+    place = out / folder
+    command = [sys.executable, "-m", "mmmc.study.tied", "train", "--quiet", "true", "--report", "false"]
+    if (place / "checkpoint.pt").is_file():
+        command += ["--resume", str(place)]
+    else:
+        _remove_if_not_begun(place)
+        command += ["--recipe", str(recipe_of(out, folder)), "--out", str(place)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with log_of(out, folder).open("wb") as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            cwd=where,
+            env=environment,
+            start_new_session=True,
+        )
+    return RunProcess(out, folder, process)
+
+
+def train(out: str, folder: str, threads: int, where: str) -> Outcome:
+    """Train a run to its end on a machine of a cluster, unless whoever did so before was lost afterwards.
+
+    Args:
+        out, folder, threads, where: as of `begin`.
+    """
+    for path in (recipe_of(Path(out), folder), Path(where)):
+        if not path.exists():
+            machine = socket.gethostname()
+            return f"{machine} does not see {path}; allowed: --out and this folder shared by all machines"
+    record = record_of(Path(out), folder)
+    if record is not None:
+        return record
+    process = begin(Path(out), folder, threads, Path(where))
+    try:
+        while not process.ended():
+            time.sleep(MOMENT)
+        return process.outcome()
+    finally:
+        process.end()
+
+
+def _remove_if_not_begun(folder: Path) -> None:
+    """Remove what a run left that was ended before its first checkpoint; a folder with anything else stays."""
+    known = {*BEFORE_TRAINING, *(f".{name}.part" for name in BEFORE_TRAINING)}
+    if folder.is_dir() and known.issuperset(path.name for path in folder.iterdir()):
+        shutil.rmtree(folder)
