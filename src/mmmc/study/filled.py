@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ class FilledRow:
         differences: to the base row by column: of fractions, or relative reductions of a loss.
         printed_differences: the same from the paper's figures: of its unit, or relative reductions.
         tried: settings that were compared before these were taken; None where the plan does not say.
+        missing: sentences about what is not recorded, each with the command that makes it.
     """
 
     row: PaperRow
@@ -31,6 +31,7 @@ class FilledRow:
     differences: Mapping[str, Difference]
     printed_differences: Mapping[str, float]
     tried: int | None
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,17 @@ class FilledTable:
         set: what ours were scored on.
         caption: what it shows, and in what ours differ from the paper's.
         rows: in order.
-        missing: sentences about what is not recorded, each with the command that makes it.
     """
 
     table: PaperTable
     set: str
     caption: str
     rows: tuple[FilledRow, ...]
-    missing: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sentences about what is not recorded, of all rows."""
+        return tuple(sentence for row in self.rows for sentence in row.missing)
 
     @property
     def scale(self) -> int:
@@ -69,7 +73,7 @@ def filled(table: PaperTable, plans: Sequence[Plan]) -> list[FilledTable]:
 
 def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTable:
     recorded = {plan.path: plan.recorded() for plan in plans}
-    missing: list[str] = []
+    missing: dict[str, list[str]] = {}
     used: list[tuple[Run, Record]] = []
     ours: dict[str, Row] = {}
     tried: dict[str, int | None] = {}
@@ -78,7 +82,7 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
         if plan is None:
             if not row.optional:
                 wanted = " or ".join(repr(variant) for variant in row.variants)
-                missing.append(f"{row.name}: no plan given has a variant {wanted}.")
+                missing[row.name] = [f"{row.name}: no plan given has a variant {wanted}."]
                 ours[row.name] = Row(set_name, row.name, (), {})
             continue
         found = []
@@ -90,13 +94,22 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
                 lacking.setdefault(lack, []).append(run)
             else:
                 found.append((run, record))
-        missing += [_missing(row, plan, runs, lack) for lack, runs in lacking.items()]
+        missing[row.name] = [_missing(row, plan, runs, lack) for lack, runs in lacking.items()]
         used += found
         ours[row.name] = _values(table, row, set_name, found)
         tried[row.name] = plan.tried.get(name)
     by_name = {row.name: row for row in table.rows}
-    rows = tuple(_compared(table, by_name[name], by_name, ours, tried.get(name)) for name in ours)
-    return FilledTable(table, set_name, _caption(table, set_name, plans, used), rows, tuple(missing))
+    rows = tuple(
+        FilledRow(
+            row,
+            ours[name],
+            *_compared(table, row, by_name, ours),
+            tried=tried.get(name),
+            missing=tuple(missing[name]),
+        )
+        for name, row in ((name, by_name[name]) for name in ours)
+    )
+    return FilledTable(table, set_name, _caption(table, set_name, plans, used), rows)
 
 
 def _variant(row: PaperRow, plans: Sequence[Plan]) -> tuple[Plan | None, str]:
@@ -122,14 +135,11 @@ def _lack(table: PaperTable, row: PaperRow, record: Record | None) -> str:
 
 def _missing(row: PaperRow, plan: Plan, runs: Sequence[Run], lack: str) -> str:
     """Which runs are not there, or not whole, and the command that makes them."""
-    seeds = ", ".join(str(run.seed) for run in runs)
-    words = ["mmmc", "study", "run", str(plan.path), "--only", runs[0].name, "--seeds", f"[{seeds}]"]
-    if plan.other_data is not None:
-        words += ["--data", plan.other_data]
+    seeds = [run.seed for run in runs]
     # A new folder, for the old ones still hold the old records.
-    command = shlex.join([*words, "--out", "NEW"] if lack else words)
+    command = plan.command([runs[0].name], seeds, options=("--out", "NEW") if lack else ())
     first = f"remove its line from {plan.records}, then " if lack else ""
-    return f"{row.name}, seed {seeds}{lack}: {first}{command}"
+    return f"{row.name}, seed {', '.join(map(str, seeds))}{lack}: {first}{command}"
 
 
 def _values(table: PaperTable, row: PaperRow, set_name: str, found: Sequence[tuple[Run, Record]]) -> Row:
@@ -148,11 +158,12 @@ def _value(record: Record, row: PaperRow, place: int, column: str) -> Any:
 
 
 def _compared(
-    table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow], ours: Mapping[str, Row], tried: int | None
-) -> FilledRow:
+    table: PaperTable, row: PaperRow, by_name: Mapping[str, PaperRow], ours: Mapping[str, Row]
+) -> tuple[dict[str, Difference], dict[str, float]]:
+    """Differences to the base row by column: ours, and those of the printed figures."""
     mine = ours[row.name]
     if row.base is None or row.base not in ours:
-        return FilledRow(row, mine, {}, {}, tried)
+        return {}, {}
     base, printed = ours[row.base], by_name[row.base].printed
     differences: dict[str, Difference] = {}
     for column in mine.metrics.keys() & base.metrics.keys():
@@ -161,7 +172,7 @@ def _compared(
             differences[column] = found
     both = [column for column in table.columns if column in row.printed and column in printed]
     told = {column: _change(table, row.printed[column], printed[column]) for column in both}
-    return FilledRow(row, mine, differences, told, tried)
+    return differences, told
 
 
 def _change(table: PaperTable, mine: float, base: float) -> float:

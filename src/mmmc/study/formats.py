@@ -62,7 +62,7 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
     names = ["table", "set", "row", "column", "n", "mean", "sd", "base", "difference", "low", "high", "pairs", "paper"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "paper_difference", "tried"])
+    writer.writerow([*names, "paper_difference", "tried", "missing"])
     for table in tables:
         for row in _plain(table)["rows"]:
             for column, cell in row["columns"].items():
@@ -72,7 +72,7 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
                         *(table.table.number, table.set, row["name"], column),
                         *(len(row["seeds"]), cell["mean"], cell["sd"], row["base"]),
                         *(difference[name] for name in ("mean", "low", "high", "n")),
-                        *(cell["paper"], cell["paper_difference"], row["tried"]),
+                        *(cell["paper"], cell["paper_difference"], row["tried"], "; ".join(row["missing"])),
                     ]
                 )
     return text.getvalue()
@@ -189,11 +189,11 @@ def _plain(table: FilledTable) -> dict[str, Any]:
                 "measure": row.row.measure,
                 "seeds": list(row.ours.seeds),
                 "tried": row.tried,
+                "missing": list(row.missing),
                 "columns": {column: _column(table, row, column) for column in table.table.columns},
             }
             for row in table.rows
         ],
-        "missing": list(table.missing),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,6 +87,17 @@ class Plan:
         ]
         number, count = self.shard
         return runs[number - 1 :: count]
+
+    def command(
+        self, names: Sequence[str], seeds: Sequence[int] = (), *, action: str = "run", options: Sequence[str] = ()
+    ) -> str:
+        """What trains variants, with these seeds or those of the file; or what else is done with them."""
+        words = ["mmmc", "study", action, str(self.path), "--only", *names]
+        if seeds:
+            words += ["--seeds", f"[{', '.join(map(str, seeds))}]"]
+        if self.other_data is not None:
+            words += ["--data", self.other_data]
+        return shlex.join([*words, *options])
 
     def recorded(self) -> dict[Identity, dict[str, Any]]:
         """What the file of records holds, of this plan or not."""
