@@ -16,7 +16,7 @@ help:
 	@echo "make race       AP per CPU minute: what is not recorded yet (MMMC_DATA; hours)"
 	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
 	@echo "                SIGNS, a folder that mmmc data shrink made)"
-	@echo "make tables     the tables of docs/results.md, from the records"
+	@echo "make tables     the tables of docs/results.md and docs/reproduction.md, from the records"
 	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
 	@echo "make docs       the documents as a site, into demo/site"
 	@echo "make clean      remove .venv and demo/"
@@ -107,6 +107,7 @@ study-gpu: $(VENV)/.dev
 
 tables: $(VENV)/.demo
 	$(BIN)/python tests/result_tables.py
+	$(BIN)/python -m benchmarks cost --into docs/reproduction.md
 
 # One scene for all: a picture that RUN was not trained on.
 SCENE := BloodImage_00065

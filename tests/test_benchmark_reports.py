@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.cost import table as cost_table
 from benchmarks.goals import Goal
 from benchmarks.report import RESULTS, goals_table, results, tables
 from benchmarks.result import Result, Row, read, write
@@ -247,6 +248,22 @@ def test_the_page_of_scaling_is_what_its_command_prints() -> None:
     assert scaling_table() in (ROOT / "docs" / "scaling.md").read_text(), (
         "python -m benchmarks scaling --into docs/scaling.md"
     )
+
+
+def test_the_cost_in_the_page_of_claims_is_what_its_command_prints() -> None:
+    assert cost_table(RESULTS) in (ROOT / "docs" / "reproduction.md").read_text(), "make tables"
+
+
+def test_what_is_not_measured_costs_nothing_known(tmp_path: Path) -> None:
+    """By hand: parameters are counted; APS takes a tenth more in each round, which is not within 2 %."""
+    base, aps = Row("FCOS, small", (1.0, 2.0)), Row("FCOS + APS, small", (1.1, 2.2), against="FCOS, small")
+    write(replace(RESULT, rows=(base, aps)), tmp_path / "step.json")
+    _, _, parameters, _, picture, _, step, rfa = cost_table(tmp_path).splitlines()
+    assert "| +0.4 % (exact) | seen |" in parameters
+    assert "| +0.7 % | – | not run yet | `python -m benchmarks detector` |" in picture
+    assert "| – | +10.0 % [+10.0, +10.0] (" in step
+    assert "| not seen | `python -m benchmarks step` |" in step
+    assert "| – | – | not run yet |" in rfa
 
 
 def test_scaling_by_hand() -> None:

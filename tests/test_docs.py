@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from result_tables import PAGE, TABLE, anew
+from result_tables import PAGES, TABLE, anew
 
 from mmmc.assign import APS, FCOS
 from mmmc.cli import VERBS
@@ -161,11 +161,14 @@ def test_every_page_is_in_the_menu_of_the_site() -> None:
 
 
 def test_tables_are_what_their_commands_print() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert page == anew(page), "make tables"
-    commands = [command for command, _ in TABLE.findall(page)]
-    # Those of the race are shown by docs/performance.md.
-    for records in {*(ROOT / "results").glob("*.jsonl")} - {ROOT / "results" / "race.jsonl"}:
+    commands = []
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
+        assert page == anew(page), f"{path.name}: make tables"
+        commands += [command for command, _ in TABLE.findall(page)]
+    # Those of the race are shown by docs/performance.md; what is measured beside a plan's records, by its claim.
+    shown = {*(ROOT / "results").glob("*.jsonl")} - {ROOT / "results" / "race.jsonl"}
+    for records in shown - {*(ROOT / "results").glob("*.overlap.jsonl")}:
         assert f"study table results/{records.name}" in commands, f"docs/results.md does not show {records.name}"
 
 

@@ -107,6 +107,17 @@ def test_a_machine_must_see_the_folders(tiny_set: Path, tmp_path: Path) -> None:
     assert not (tmp_path / run.folder).exists()
 
 
+def test_a_run_that_ended_before_its_worker_was_lost_is_not_trained_again(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = read_plan(write(tmp_path / "plan.yaml", tiny_set)).runs()[0]
+    write_recipe(run, tmp_path)
+    (tmp_path / run.folder).mkdir()
+    (tmp_path / run.folder / "record.json").write_text('{"name": "it"}')
+    monkeypatch.setattr(process, "begin", None)
+    assert process.train(str(tmp_path), run.folder, 1, str(tmp_path)) == {"name": "it"}
+
+
 def test_a_task_that_is_interrupted_ends_its_run(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

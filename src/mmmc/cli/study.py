@@ -14,7 +14,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from mmmc.cli.arguments import parse, seconds, verb_parser
+from mmmc.cli.study_claims import print_claims
 from mmmc.cli.study_figure import record_or_draw
+from mmmc.cli.study_overlap import measure
 from mmmc.cli.study_plans import add_choice, plans_of
 from mmmc.errors import InputError, did_you_mean
 from mmmc.study import records, table
@@ -28,7 +30,7 @@ from mmmc.study.workers import Here, Workers
 from mmmc.training.folder import RunFolder
 
 CLUSTERS = ("ray",)
-ACTIONS = ("run", "status", "collect", "table", "figure")
+ACTIONS = ("run", "status", "collect", "table", "figure", "overlap", "claims")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -38,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
         parser = verb_parser(
             "study",
             "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE…, table N --plan PLAN…, "
-            "or figure N --out DIR",
+            "figure N --out DIR, overlap PLAN…, or claims --plan PLAN…",
         )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
         raise InputError(f"There is no command 'study {action}'.{did_you_mean(action, ACTIONS)}")
@@ -48,6 +50,8 @@ def run(arguments: Sequence[str]) -> None:
         "collect": collect,
         "table": print_table,
         "figure": record_or_draw,
+        "overlap": measure,
+        "claims": print_claims,
     }
     actions[action](arguments[1:])
 

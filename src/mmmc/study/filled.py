@@ -102,12 +102,13 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
     rows = tuple(
         FilledRow(
             row,
-            ours[name],
+            ours[row.name],
             *_compared(table, row, by_name, ours),
-            tried=tried.get(name),
-            missing=tuple(missing[name]),
+            tried=tried.get(row.name),
+            missing=tuple(missing[row.name]),
         )
-        for name, row in ((name, by_name[name]) for name in ours)
+        for row in table.rows
+        if row.name in ours
     )
     return FilledTable(table, set_name, _caption(table, set_name, plans, used), rows)
 

@@ -162,7 +162,7 @@ def read_plan(
     return Plan(
         path=path,
         set=Path(data).name + (" holdout" if holdout.pop() else ""),
-        records=path.parent / content["records"],
+        records=Path(os.path.normpath(path.parent / content["records"])),
         recipes=recipes,
         seeds=seeds,
         shard=shard,

@@ -1,0 +1,73 @@
+"""`mmmc study overlap`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.console import Console
+from rich.table import Table
+
+from mmmc.cli.arguments import device, parse, verb_parser
+from mmmc.cli.study_plans import add_choice, plans_of
+from mmmc.errors import InputError
+from mmmc.misalignment.overlap import PARTS, LabelOverlap, label_overlap
+from mmmc.predictor import Predictor, scored_batches
+from mmmc.recipe.naming import named_assigners
+from mmmc.study import beside
+from mmmc.study.plan import Plan, Run
+from mmmc.study.process import record_of
+from mmmc.training.sets import open_sets
+
+
+def measure(arguments: Sequence[str]) -> None:
+    """Say how far labels of finished runs overlap with those of other rules, by how misaligned the objects are."""
+    parser = verb_parser(
+        "study overlap",
+        "Overlap of a run's labels with those of other rules on the same predictions, in thirds of the scored objects "
+        "by their gap: the IoU that the best-scored point of an object falls short of the best. Kept in a file beside "
+        "the plan's records.",
+    )
+    parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files whose runs are looked at")
+    add_choice(parser)
+    parser.add_argument(
+        "--assigners",
+        type=str,
+        default="atss,paa",
+        help="the other rules, as for `mmmc show --assigners` (default: those of the paper's Figure 3)",
+    )
+    parser.add_argument("--out", type=str, default="runs/study", help="folder of the run folders")
+    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
+    config = parse(parser, arguments)
+    for plan in plans_of(config):
+        for run in plan.runs():
+            found = _look(plan, run, config)
+            Console().print(_table(run, found))
+
+
+def _look(plan: Plan, run: Run, config: Namespace) -> LabelOverlap:
+    """Measure a run and keep its record."""
+    out = Path(config.out)
+    record = record_of(out, run.folder)
+    if record is None:
+        raise InputError(
+            f"{out / run.folder} holds no finished run. It is trained by: "
+            f"{plan.command([run.name], [run.seed], options=('--out', str(out)))}"
+        )
+    predictor = Predictor.load(out / run.folder, weights="last", device=device(config.device))
+    _, pictures = open_sets(predictor.recipe.data)
+    named = [one.assigner for one in named_assigners(config.assigners, predictor.recipe)]
+    others = {type(rule).__name__.lower(): rule for rule in named}
+    found = label_overlap(predictor, others, scored_batches(predictor, pictures, 1))
+    beside.keep(plan, beside.OVERLAP, {**record, "name": run.name, "set": run.set}, found.metrics())
+    return found
+
+
+def _table(run: Run, found: LabelOverlap) -> Table:
+    numbers = found.metrics()
+    table = Table("", *PARTS, "correlation", title=f"{run.name}, {run.set}, seed {run.seed}", title_justify="left")
+    for name, title in (("gap", "gap of the objects"), *((name, f"overlap with {name}") for name in found.overlap)):
+        values = [numbers[f"{name}_{part}"] for part in PARTS] + [numbers.get(f"{name}_correlation")]
+        table.add_row(title, *("–" if value is None else f"{value:.2f}" for value in values))
+    return table
