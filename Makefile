@@ -3,13 +3,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
+.PHONY: help demo test test-full test-gpu lowest dist extras bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
 	@echo "make test       install, check style, types and import floors, run the tests"
 	@echo "make test-full  the tests with their long forms"
 	@echo "make test-gpu   the tests that need a CUDA device"
+	@echo "make lowest     the tests with the lowest versions that pyproject.toml allows, in .lowest (needs uv; TESTS=tests/assign)"
+	@echo "make dist       wheel and source distribution, in dist"
+	@echo "make extras     the wheel in an empty environment, alone and with each extra (EXTRAS='serve video')"
 	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (under 30 minutes)"
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
@@ -83,6 +86,34 @@ test-full: lint $(VENV)/.cluster
 test-gpu: $(VENV)/.dev
 	$(BIN)/pytest -m gpu
 
+# Indirect dependencies are the newest ones: what is stated here is what is tried.
+LOWEST := .lowest
+TESTS := tests
+UV := $(or $(shell command -v uv),uv)
+
+$(LOWEST)/.installed: $(VENV)/.python pyproject.toml
+	@rm -rf $(LOWEST)
+	$(UV) venv --quiet --python $(BIN)/python $(LOWEST)
+	$(UV) pip install --quiet --resolution lowest-direct --python $(LOWEST)/bin/python -e '.[all,dev]'
+	@touch $@
+
+lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not full and not gpu" $(TESTS)
+
+# PyPI refuses nothing below 100 MB, but what is small stays small.
+MOST_BYTES := 1000000
+
+dist: $(VENV)/.python
+	@rm -rf dist build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	@size=$$(wc -c < dist/*.whl); echo "The wheel has $$size bytes."; \
+	  [ $$size -le $(MOST_BYTES) ] || { echo "Allowed: $(MOST_BYTES)." >&2; exit 1; }
+
+extras: dist
+	$(BIN)/python tests/installed.py dist/*.whl $(EXTRAS)
+
 # The goals of docs/performance.md; afterwards `python -m benchmarks report --into docs/performance.md`.
 bench: $(VENV)/.dev
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks all --threads 2 --out benchmarks/results
@@ -129,4 +160,4 @@ docs: $(VENV)/.docs
 	@echo "demo/site/index.html"
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(LOWEST) demo dist build

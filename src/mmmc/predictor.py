@@ -62,9 +62,6 @@ class Predictor(ModelHubMixin, library_name="mmmc", pipeline_tag="object-detecti
         >>> detections = predictor(["a.jpg", "b.png"])
     """
 
-    # The mixin would keep the arguments of each predictor; what there is to keep is written by `_save_pretrained`.
-    _hub_mixin_config: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
-
     def __init__(
         self, detector: Detector, recipe: Recipe, categories: Categories, device: str | torch.device = "cpu"
     ) -> None:
