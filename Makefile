@@ -86,7 +86,7 @@ test-full: lint $(VENV)/.cluster
 test-gpu: $(VENV)/.dev
 	$(BIN)/pytest -m gpu
 
-# Indirect dependencies are the newest ones: what is stated here is what is tried.
+# Indirect dependencies are the newest ones: what is stated here is what is tried. Old packages warn of one another.
 LOWEST := .lowest
 TESTS := tests
 UV := $(or $(shell command -v uv),uv)
@@ -98,7 +98,7 @@ $(LOWEST)/.installed: $(VENV)/.python pyproject.toml
 	@touch $@
 
 lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not full and not gpu" $(TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not full and not gpu" -W ignore::DeprecationWarning $(TESTS)
 
 # PyPI refuses nothing below 100 MB, but what is small stays small.
 MOST_BYTES := 1000000

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmmc.cli import main
-
 MODEL = (
     *("--model.backbone", "test_efficientnet", "--model.weights", "none", "--model.frozen_stages", "0"),
     *("--model.frozen_norm", "false", "--model.channels", "16", "--model.groups", "4", "--model.depth", "1"),
@@ -27,5 +25,7 @@ TINY = (*MODEL, *SIZE, *SHORT, *EAGER, *HERE)
 
 def train_tiny(data: Path, out: Path) -> Path:
     """A finished run of one epoch, in a second or two."""
+    from mmmc.cli import main  # the options are read where mmmc is not installed, too
+
     assert main(["train", str(data), "--recipe", "small", "--out", str(out), *TINY]) == 0
     return out
