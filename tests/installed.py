@@ -60,6 +60,17 @@ from mmmc.predicting.video import write_video
 write_video(Path("clip.mp4"), (torch.full((3, 48, 64), 20 * k, dtype=torch.uint8) for k in range(5)), Fraction(10))
 subprocess.run([sys.executable, "-m", "mmmc", "predict", "run", "clip.mp4", "--out", "clip"], check=True)
 """,
+    "cluster": """
+import json, subprocess, sys
+plan = {
+    "data": "set", "recipe": "run/recipe.yaml", "records": "found.jsonl", "seeds": [0],
+    "common": {"train": {"iterations": 1}}, "variants": {"FCOS": {}},
+}
+open("plan.yaml", "w").write(json.dumps(plan))
+line = ["study", "run", "plan.yaml", "--cluster", "ray", "--out", "runs"]
+subprocess.run([sys.executable, "-m", "mmmc", *line], check=True)
+assert len(open("found.jsonl").readlines()) == 1
+""",
     "supervision": PREDICTOR + "assert len(mmmc.to_supervision(found[0], predictor.categories.names))\n",
     "pandas": PREDICTOR + "assert len(mmmc.to_pandas(found, predictor.categories.names))\n",
 }
