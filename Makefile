@@ -108,7 +108,7 @@ dist: $(VENV)/.python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
-	@size=$$(wc -c < dist/*.whl); echo "The wheel has $$size bytes."; \
+	@size=$$(cat dist/*.whl | wc -c); echo "The wheel has $$size bytes."; \
 	  [ $$size -le $(MOST_BYTES) ] || { echo "Allowed: $(MOST_BYTES)." >&2; exit 1; }
 
 extras: dist
