@@ -34,6 +34,7 @@ HEAVY = {
     ("imported", "absent"),
     [
         ("mmmc, mmmc.errors", HEAVY | {"torch", "torchvision", "numpy", "PIL"}),
+        ("mmmc.rgb", HEAVY | {"torch", "torchvision", "jaxtyping"}),
         ("mmmc.assign, mmmc.criterion, mmmc.postprocess, mmmc.testing", HEAVY),
     ],
 )

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import json
+import math
+import os
+from fractions import Fraction
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +15,7 @@ from torchvision.transforms.v2 import functional as F
 
 from mmmc.data.transforms import Augmentation, Resize, _adjust_contrast
 from mmmc.errors import InputError
+from mmmc.recipe import load_recipe
 
 NO_BOXES, NO_LABELS = torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)
 PLAIN = Augmentation(short=(60,), long=100, flip=0.0)
@@ -41,6 +48,7 @@ def box_of(image):
         (192, 256, (480, 640), (192, 256)),
         (4, 10, (1, 1000), (1, 10)),  # never less than one pixel
         (50, 50, (30, 30), (50, 50)),
+        (800, 1333, (596, 298), (1333, 667)),  # 666.5, which floating-point numbers take for a little less
     ],
 )
 def test_resize_sizes(short, long, given_size, size):
@@ -53,6 +61,27 @@ def test_resize_reaches_one_limit_and_passes_none(height, width, short, more):
     assert min(new) <= short
     assert max(new) <= short + more
     assert min(new) == short or max(new) == short + more
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 900), st.integers(0, 900))
+def test_resize_rounds_exactly(height, width, short, more):
+    scale = min(Fraction(short, min(height, width)), Fraction(short + more, max(height, width)))
+    exact = tuple(max(1, math.floor(side * scale + Fraction(1, 2))) for side in (height, width))
+    assert Resize(short, short + more).size(height, width) == exact
+
+
+@pytest.mark.skipif("MMMC_DATA" not in os.environ, reason="MMMC_DATA does not name the folder of real sets")
+@pytest.mark.parametrize("name", ["bccd", "deeppcb", "signs"])
+def test_real_pictures_keep_the_sizes_of_recorded_results(name):
+    """Those were resized with a floating-point scale."""
+    files = (Path(os.environ["MMMC_DATA"]) / name).rglob("instances_*.json")
+    sizes = {(each["height"], each["width"]) for file in files for each in json.loads(file.read_text())["images"]}
+    assert sizes
+    for recipe in ("small", "fcos_r50_1x", "demo"):
+        resize = load_recipe(recipe).resize
+        for height, width in sizes:
+            scale = min(resize.short / min(height, width), resize.long / max(height, width))
+            assert resize.size(height, width) == tuple(math.floor(side * scale + 0.5) for side in (height, width))
 
 
 def test_resize_returns_the_scale_of_the_rounded_size():

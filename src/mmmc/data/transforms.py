@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,9 +38,16 @@ class Resize:
         _require(self.long >= self.short, self, "long", f"at least short = {self.short}")
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width that a picture gets, each side rounded to whole pixels."""
-        scale = min(self.short / min(height, width), self.long / max(height, width))
-        return max(1, math.floor(height * scale + 0.5)), max(1, math.floor(width * scale + 0.5))
+        """Height and width that a picture gets, each side rounded to whole pixels, a half upwards.
+
+        Whole numbers all the way, so that an exported graph computes the same.
+        """
+        return self._side(height, height, width), self._side(width, height, width)
+
+    def _side(self, side: int, height: int, width: int) -> int:
+        by_short = _rounded(side * self.short, _min(height, width))
+        by_long = _rounded(side * self.long, _max(height, width))
+        return _max(1, _min(by_short, by_long))
 
     def __call__(
         self, image: UInt8[Tensor, "3 height width"]
@@ -147,6 +154,19 @@ class Augmentation:
             if reach > 0:
                 image = change(image, float(centre + reach * draws[index]))
         return image
+
+
+# Python's own would decide, where a graph is made and the sides are symbols, for the picture that it is made with.
+def _min(first: int, second: int) -> int:
+    return cast(int, torch.sym_min(first, second))
+
+
+def _max(first: int, second: int) -> int:
+    return cast(int, torch.sym_max(first, second))
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _require(holds: bool, owner: object, name: str, allowed: str) -> None:
