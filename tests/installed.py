@@ -51,6 +51,13 @@ with subprocess.Popen(
     assert json.load(urllib.request.urlopen(asked))["objects"]
     server.send_signal(signal.SIGINT)
 """,
+    "onnx": """
+import subprocess, sys
+subprocess.run([sys.executable, "-m", "mmmc", "export", "run", "--out", "run.onnx", "--pictures", "0"], check=True)
+import mmmc.runtime
+(found,) = mmmc.runtime.load("run.onnx")(["set/images/val_00000.png"])
+assert len(found) > 0
+""",
     "video": """
 import subprocess, sys
 from fractions import Fraction

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from result_tables import PAGES, TABLE, anew
@@ -84,6 +85,7 @@ OWN_FLAGS = {
         "cluster",
         "address",
         "gpus",
+        "opset",
     ),
 }
 
@@ -95,21 +97,38 @@ def blocks(document: Path, language: str) -> list[str]:
 PYTHON = [(document, code) for document in DOCUMENTS for code in blocks(document, "python")]
 
 
+def cases() -> list[Any]:
+    """Each block under its document's name; what needs Lightning is a long form, for it is slow to import."""
+    return [
+        pytest.param(
+            *(document, code),
+            id=f"{document.stem}-{index}",
+            marks=[pytest.mark.full] if "pytorch_lightning" in code else [],
+        )
+        for index, (document, code) in enumerate(PYTHON)
+    ]
+
+
 # Of Lightning: it asks PyTorch in a way that is old by now, and wants loader processes, too dear to start here.
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
-@pytest.mark.parametrize(
-    ("document", "code"), PYTHON, ids=[f"{document.stem}-{i}" for i, (document, _) in enumerate(PYTHON)]
-)
+@pytest.mark.parametrize(("document", "code"), cases())
 def test_python_runs(
-    document: Path, code: str, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    document: Path,
+    code: str,
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """In a folder that holds what the documents name: a set `cells`, a run, two pictures."""
     make_synthetic(tmp_path / "cells", train=8, val=2, size=(64, 64))
     pictures = sorted((tmp_path / "cells" / "images").iterdir())
     for name, picture in zip(("a.jpg", "b.png"), pictures, strict=False):
         shutil.copy(picture, tmp_path / name)
-    shutil.copytree(tiny_run, tmp_path / "runs" / "small-cells-0")
+    run = shutil.copytree(tiny_run, tmp_path / "runs" / "small-cells-0")
+    if ".onnx" in code:
+        shutil.copy(request.getfixturevalue("exported").file, run / "best.onnx")
     monkeypatch.chdir(tmp_path)
     # The same code, for a moment instead of for minutes.
     short = code.replace('"train": {"epochs": 30}', '"train": {"epochs": 1, "batch_size": 4}')

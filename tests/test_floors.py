@@ -34,7 +34,7 @@ HEAVY = {
     ("imported", "absent"),
     [
         ("mmmc, mmmc.errors", HEAVY | {"torch", "torchvision", "numpy", "PIL"}),
-        ("mmmc.rgb", HEAVY | {"torch", "torchvision", "jaxtyping"}),
+        ("mmmc.rgb, mmmc.runtime", HEAVY | {"torch", "torchvision", "jaxtyping", "scipy", "onnxruntime"}),
         ("mmmc.assign, mmmc.criterion, mmmc.postprocess, mmmc.testing", HEAVY),
     ],
 )

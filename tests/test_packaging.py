@@ -12,7 +12,7 @@ import yaml
 from installed import TRIALS, extras
 
 ROOT = Path(__file__).parent.parent
-APART = {"all", "dev", "docs", "mlflow", "wandb"}
+APART = {"all", "dev", "docs", "lightning", "mlflow", "wandb"}
 """Extras that `all` leaves out."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -36,6 +36,6 @@ def make_points(
         xy=torch.cat(xy),
         stride=torch.cat(stride),
         level=torch.cat(level),
-        shapes=tuple((int(height), int(width)) for height, width in shapes),
-        strides=tuple(int(step) for step in strides),
+        shapes=tuple((height, width) for height, width in shapes),
+        strides=tuple(strides),
     )

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mmmc.checkpoint import FORMAT, HUB_FILE, Weights, load_state, load_weights, save_weights, weights_file
-from mmmc.data.batching import Sample, collate
+from mmmc.data.batching import Sample, collate, padded
 from mmmc.data.coco import CocoSet
 from mmmc.data.loading import EvalLoader
 from mmmc.data.pictures import from_any
@@ -204,7 +204,7 @@ def without_places(recipe: Recipe) -> Recipe:
 
 def _padded_size(sample: Sample) -> tuple[int, int]:
     height, width = sample.target.size
-    return -(-height // DIVISOR) * DIVISOR, -(-width // DIVISOR) * DIVISOR
+    return padded(height, DIVISOR), padded(width, DIVISOR)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from mmmc.errors import InputError, did_you_mean
 VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
+    "export": "write a detector as one file that needs no PyTorch",
     "serve": "serve a detector over HTTP, with a page for people",
     "predict": "find objects in pictures, videos, large pictures in tiles",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.progress import track
 
 from mmmc.cli.completion import ASKED, ParserWanted
 from mmmc.data.coco import CocoSet, check_agreement
-from mmmc.data.formats import look, source_of
+from mmmc.data.formats import FormatName, look, source_of
 from mmmc.errors import InputError
 from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor, scored_batches
@@ -44,25 +44,26 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         raise explain(error, parser, parser.prog.removeprefix("mmmc ")) from error
 
 
-def add_run(parser: ArgumentParser, *, required: bool = True) -> None:
-    """The arguments of a verb that uses a trained detector, or may use one."""
+def add_run(parser: ArgumentParser, *, required: bool = True, device: bool = True) -> None:
+    """The arguments of a verb that uses a trained detector, or may use one; without `device` on the CPU alone."""
     run: dict[str, Any] = {"metavar": "RUN", "help": "run folder, or a .safetensors file of one"}
     if required:
         parser.add_argument("run", type=str, **run)
     else:
         parser.add_argument("run", type=str | None, nargs="?", default=None, **run)
-    add_weights(parser)
+    add_weights(parser, device=device)
 
 
-def add_weights(parser: ArgumentParser) -> None:
+def add_weights(parser: ArgumentParser, *, device: bool = True) -> None:
     """Which weights of a run, and where they are used."""
     parser.add_argument("--weights", choices=WEIGHTS, default="best", help="which of the folder's weights")
-    parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
+    if device:
+        parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
 
 
 def open_run(config: Namespace) -> Predictor:
     """The predictor that `run` and `add_weights`'s arguments name."""
-    return Predictor.load(config.run, weights=config.weights, device=device(config.device))
+    return Predictor.load(config.run, weights=config.weights, device=device(config.get("device", "cpu")))
 
 
 def device(name: str) -> str:
@@ -90,9 +91,7 @@ def add_set(parser: ArgumentParser) -> None:
         help="COCO JSON instead of the run's own; or a data.yaml, or a folder of XML files",
     )
     parser.add_argument("--images", type=str | None, default=None, help="folder of its pictures")
-    parser.add_argument(
-        "--format", type=Literal["coco", "yolo", "voc"] | None, default=None, help="take, instead of looking"
-    )
+    parser.add_argument("--format", type=FormatName | None, default=None, help="take, instead of looking")
 
 
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:
@@ -101,20 +100,30 @@ def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool =
     if config.data is not None:
         if config.annotations is not None:
             raise InputError("--data and --annotations both name a set; allowed: one of them.")
-        found = look(config.data, config.format)
-        source = found.part("val")
-        if source is None:
-            raise InputError(
-                f"{config.data} has no pictures to score: it is {found.seen}. Name a file by --annotations."
-            )
-        known = _known(predictor, read_part(data, source, require_objects=require_objects))
-        say(f"{config.data} is {found.seen}.")
-        return known
+        return open_folder(predictor, config.data, config.format, require_objects=require_objects)
     if config.annotations is None:
-        return _known(predictor, open_sets(data)[1])
+        return own_set(predictor)
     images = config.images or str(Path(config.annotations).parent)
     source = source_of(config.annotations, images, "val", config.format)
     return _known(predictor, read_part(data, source, require_objects=require_objects))
+
+
+def own_set(predictor: Predictor) -> CocoSet:
+    """The pictures that the run was scored on."""
+    return _known(predictor, open_sets(predictor.recipe.data)[1])
+
+
+def open_folder(
+    predictor: Predictor, folder: str, format: FormatName | None = None, *, require_objects: bool = True
+) -> CocoSet:
+    """The pictures to score of a set, with the categories of the detector."""
+    found = look(folder, format)
+    source = found.part("val")
+    if source is None:
+        raise InputError(f"{folder} has no pictures to score: it is {found.seen}. Name a file by --annotations.")
+    known = _known(predictor, read_part(predictor.recipe.data, source, require_objects=require_objects))
+    say(f"{folder} is {found.seen}.")
+    return known
 
 
 def say(sentence: str) -> None:

@@ -1,0 +1,129 @@
+"""From pictures to detections through a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmmc.errors import InputError
+from mmmc.rgb import array_to_rgb, image_to_rgb, read_rgb
+from mmmc.runtime.description import Description
+
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+"""Pictures `N H W 3` of one size, uint8, to boxes `N D 4`, scores `N D`, labels `N D` and counts `N`."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes found in one picture, best score first.
+
+    Attributes:
+        boxes: `x1 y1 x2 y2` in pixels of the picture as displayed, `N 4`, float32.
+        scores: `N`, float32.
+        labels: class indices, `N`, int64.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class FileDetector:
+    """A detector in a file, which takes pictures as people have them.
+
+    Args:
+        description: what the file says of itself.
+        run: what computes.
+
+    Example:
+        >>> detector = mmmc.runtime.load("runs/cells/best.onnx")
+        >>> for found in detector(["a.jpg", "b.png"]):
+        ...     print(found.boxes, found.scores, [detector.names[label] for label in found.labels])
+    """
+
+    def __init__(self, description: Description, run: Run) -> None:
+        self.description = description
+        self.names = description.names
+        self._run = run
+
+    def __call__(self, pictures: Iterable[Any], *, batch_size: int = 8) -> list[Detections]:
+        """Objects of each picture.
+
+        Args:
+            pictures: paths, PIL pictures, or arrays `H W 3` or `H W`, uint8.
+            batch_size: pictures that go through the network at once, if they have one size.
+
+        Raises:
+            InputError: a single picture instead of several, or one that cannot be used.
+        """
+        if isinstance(pictures, (str, Path, Image.Image)) or getattr(pictures, "ndim", 0) in (2, 3):
+            raise InputError("pictures is a single picture; allowed: several, so put it into a list.")
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; allowed: at least 1.")
+        found: list[Detections] = []
+        for _, same in groupby(map(_rgb, pictures), key=np.shape):
+            while chunk := list(islice(same, batch_size)):
+                found += self._detect(np.stack(chunk))
+        return found
+
+    def _detect(self, pictures: np.ndarray) -> list[Detections]:
+        boxes, scores, labels, counts = self._run(pictures)
+        return [
+            Detections(boxes[index, :count], scores[index, :count], labels[index, :count])
+            for index, count in enumerate(counts)
+        ]
+
+
+def load(path: str | Path, *, threads: int | None = None) -> FileDetector:
+    """The detector in a file that `mmmc export` wrote.
+
+    Args:
+        path: the file.
+        threads: of one call; as many as the machine has cores, if not given.
+
+    Raises:
+        InputError: no such file, not one of ours, or the package that runs it is missing.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no file {path}.")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; allowed: at least 1.")
+    said, run = _open_onnx(Path(path), threads)
+    return FileDetector(Description.from_strings(said, path), run)
+
+
+def _open_onnx(path: Path, threads: int | None) -> tuple[Mapping[str, str], Run]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(f"{path} needs {error.name} to run: pip install 'onnxruntime>=1.25'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3  # errors
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # it has a class of its own for each way to be no model
+        raise InputError(f"{path} is no ONNX file that can be run: {error}") from error
+    said = session.get_modelmeta().custom_metadata_map
+    return said, lambda pictures: session.run(["boxes", "scores", "labels", "counts"], {"pictures": pictures})
+
+
+def _rgb(picture: Any) -> np.ndarray:
+    if isinstance(picture, str | Path):
+        return read_rgb(picture)
+    if isinstance(picture, Image.Image):
+        return image_to_rgb(picture)
+    if isinstance(picture, np.ndarray):
+        return array_to_rgb(picture)
+    raise InputError(
+        f"A picture of type {type(picture).__name__} cannot be used. Allowed: a path, a PIL image, a numpy array."
+    )
