@@ -35,7 +35,7 @@ if importlib.util.find_spec("fastapi") is None:
 """,
     "weights": """
 import subprocess, sys
-subprocess.run([sys.executable, "-m", "mmmc", "info", "--recipe", "small"], check=True)
+subprocess.run([sys.executable, "-m", "mmmc", "info", "small"], check=True)
 from mmmc.model import Detector
 from mmmc.recipe import load_recipe
 Detector(load_recipe("small").model, 3)

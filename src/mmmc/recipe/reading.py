@@ -233,7 +233,8 @@ def _keys(parser: ArgumentParser) -> list[str]:
 def _flags(parser: ArgumentParser) -> list[str]:
     """Flags without a dot, and the sections."""
     flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
-    return sorted({flag[2:].split(".")[0] for flag in flags} - {"help"})
+    # The second is jsonargparse's own, which says that it is no longer supported.
+    return sorted({flag[2:].split(".")[0] for flag in flags} - {"help", "print_shtab"})
 
 
 def _without_defaults(value: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
