@@ -38,7 +38,7 @@ def test_a_finished_run_is_measured_beside_the_records(
     (record,) = records.load(tmp_path / "found.overlap.jsonl")
     assert beside.load(plan, beside.OVERLAP) == {run.identity: record}
     assert 0 <= record["metrics"]["atss_aligned"] <= 1
-    assert {"paa_drop", "paa_correlation", "objects"} <= record["metrics"].keys()
+    assert {"paa_drop", "gap_middle", "objects"} <= record["metrics"].keys()
     # A record of the training stays what it is, and is none of these.
     assert "AP" not in record["metrics"]
     assert not plan.records.exists()

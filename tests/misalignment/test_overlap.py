@@ -12,31 +12,32 @@ from mmmc.assign import ATSS, PAA
 from mmmc.comparison import positive_pairs
 from mmmc.misalignment import Truth
 from mmmc.misalignment.look import look
-from mmmc.misalignment.overlap import LabelOverlap, label_overlap
+from mmmc.misalignment.overlap import PARTS, LabelOverlap, label_overlap
 from mmmc.predictor import Predictor, scored_batches
 from mmmc.training.sets import open_sets
 
 
-def test_thirds_by_hand() -> None:
-    """Seven objects: the first three are aligned, the next two between, the last two misaligned."""
-    found = LabelOverlap(
-        np.array([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9]),
-        {
-            "atss": np.array([1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.1]),
-            "paa": np.array([0.2, math.nan, 0.4, 0.5, 0.5, math.nan, math.nan]),
-        },
-    )
+def test_thirds_of_each_size_by_hand() -> None:
+    """Five sizes of three objects each: 1, 2, 4, 8 and 16. Within a size the gaps grow by 0.1, 0.5 and 0.3."""
+    area = np.repeat([4.0, 16.0, 1.0, 8.0, 2.0], 3)
+    gap = np.tile([0.1, 0.5, 0.3], 5) + area  # the size alone would make thirds of sizes
+    atss = np.tile([0.9, 0.2, 0.5], 5)
+    paa = np.where(np.arange(15) % 3 == 1, math.nan, 0.7)
+    found = LabelOverlap(gap, area, {"atss": atss, "paa": paa})
+    assert [sorted(rows.tolist()) for rows in found.parts()] == [
+        [0, 3, 6, 9, 12],
+        [2, 5, 8, 11, 14],
+        [1, 4, 7, 10, 13],
+    ]
     metrics = found.metrics()
-    assert metrics["objects"] == 7
-    assert [metrics[f"gap_{part}"] for part in ("aligned", "middle", "misaligned")] == pytest.approx([0.1, 0.35, 0.7])
-    assert [metrics[f"atss_{part}"] for part in ("aligned", "middle", "misaligned")] == pytest.approx([0.8, 0.45, 0.2])
-    assert (metrics["atss_drop"], metrics["atss_correlation"]) == pytest.approx((0.6, -1))
+    assert metrics["objects"] == 15
+    assert [metrics[f"gap_{part}"] for part in PARTS] == pytest.approx([6.3, 6.5, 6.7])
+    assert [metrics[f"atss_{part}"] for part in PARTS] == pytest.approx([0.9, 0.5, 0.2])
+    assert metrics["atss_drop"] == pytest.approx(0.7)
     # An object without labels under either rule tells nothing.
-    assert metrics["paa_aligned"] == pytest.approx(0.3)
-    assert (metrics["paa_misaligned"], metrics["paa_drop"]) == (None, None)
-    assert metrics["paa_correlation"] == pytest.approx(0.949, abs=1e-3)  # ranks 1 2 3 4 and 1 2 3.5 3.5
-    empty = LabelOverlap(np.zeros(0), {"atss": np.zeros(0)}).metrics()
-    assert (empty["objects"], empty["atss_drop"], empty["atss_correlation"]) == (0, None, None)
+    assert (metrics["paa_aligned"], metrics["paa_misaligned"], metrics["paa_drop"]) == (pytest.approx(0.7), None, None)
+    empty = LabelOverlap(np.zeros(0), np.zeros(0), {"atss": np.zeros(0)}).metrics()
+    assert (empty["objects"], empty["gap_aligned"], empty["atss_drop"]) == (0, None, None)
 
 
 def test_labels_of_a_run_against_sets(tiny_run: Path) -> None:
@@ -46,6 +47,7 @@ def test_labels_of_a_run_against_sets(tiny_run: Path) -> None:
     found = label_overlap(predictor, others, scored_batches(predictor, pictures, 1))
 
     gaps: list[float] = []
+    areas: list[float] = []
     overlaps: list[list[float]] = []
     for batch in scored_batches(predictor, pictures, 1):
         points, prediction = predictor.detector(batch.images)
@@ -58,11 +60,13 @@ def test_labels_of_a_run_against_sets(tiny_run: Path) -> None:
         for number, gap in zip(seen.number.tolist(), seen.lost.tolist(), strict=True):
             own, *theirs = (one[number] for one in labels)
             gaps.append(gap)
+            x1, y1, x2, y2 = (target.boxes[number].double() / target.scale[0]).tolist()
+            areas.append((x2 - x1) * (y2 - y1))
             overlaps.append([len(own & other) / len(own | other) if own | other else math.nan for other in theirs])
-    order = np.argsort(gaps, kind="stable")
-    assert found.gap.tolist() == pytest.approx(np.array(gaps)[order].tolist())
+    assert found.gap.tolist() == pytest.approx(gaps)
+    assert found.area.tolist() == pytest.approx(areas)
     for place, name in enumerate(others):
-        assert found.overlap[name].tolist() == pytest.approx(np.array(overlaps)[order, place].tolist(), nan_ok=True)
+        assert found.overlap[name].tolist() == pytest.approx([row[place] for row in overlaps], nan_ok=True)
     assert len(found.gap) > 5
     assert 0 < np.nanmean(found.overlap["atss"]) < 1
 
@@ -73,4 +77,3 @@ def test_a_rule_agrees_with_itself(tiny_run: Path) -> None:
     found = label_overlap(predictor, {"own": predictor.recipe.assigner}, scored_batches(predictor, pictures, 1))
     assert set(found.overlap["own"][np.isfinite(found.overlap["own"])].tolist()) == {1.0}
     assert found.metrics()["own_drop"] == 0
-    assert found.metrics()["own_correlation"] is None

@@ -32,7 +32,8 @@ def _markdown(told: Sequence[Finding]) -> str:
         head = ["", "", ""] if claim is before else [str(number), claim.text, claim.paper]
         before = claim
         printed = "–" if row.printed is None else f"{row.printed:+.1f}{row.unit}"
-        ours = "–" if finding.found is None else f"{finding.found}{row.unit}"
+        mean, _, rest = str(finding.found).partition(" ")
+        ours = "–" if finding.found is None else f"{mean}{row.unit} {rest}"
         verdict = finding.verdict if finding.found is None else f"**{finding.verdict}**"
         lines.append([*head, row.what, printed, finding.set, ours, verdict, _code(finding.again)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).rstrip()

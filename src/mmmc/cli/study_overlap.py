@@ -26,8 +26,8 @@ def measure(arguments: Sequence[str]) -> None:
     parser = verb_parser(
         "study overlap",
         "Overlap of a run's labels with those of other rules on the same predictions, in thirds of the scored objects "
-        "by their gap: the IoU that the best-scored point of an object falls short of the best. Kept in a file beside "
-        "the plan's records.",
+        "of each size by their gap: the IoU that the best-scored point of an object falls short of the best. Kept in a "
+        "file beside the plan's records.",
     )
     parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files whose runs are looked at")
     add_choice(parser)
@@ -66,8 +66,8 @@ def _look(plan: Plan, run: Run, config: Namespace) -> LabelOverlap:
 
 def _table(run: Run, found: LabelOverlap) -> Table:
     numbers = found.metrics()
-    table = Table("", *PARTS, "correlation", title=f"{run.name}, {run.set}, seed {run.seed}", title_justify="left")
+    table = Table("", *PARTS, title=f"{run.name}, {run.set}, seed {run.seed}", title_justify="left")
     for name, title in (("gap", "gap of the objects"), *((name, f"overlap with {name}") for name in found.overlap)):
-        values = [numbers[f"{name}_{part}"] for part in PARTS] + [numbers.get(f"{name}_correlation")]
+        values = [numbers[f"{name}_{part}"] for part in PARTS]
         table.add_row(title, *("–" if value is None else f"{value:.2f}" for value in values))
     return table
