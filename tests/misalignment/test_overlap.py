@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mmmc.assign import ATSS, PAA
 from mmmc.comparison import positive_pairs
@@ -14,20 +16,21 @@ from mmmc.misalignment import Truth
 from mmmc.misalignment.look import look
 from mmmc.misalignment.overlap import PARTS, LabelOverlap, label_overlap
 from mmmc.predictor import Predictor, scored_batches
+from mmmc.structures import Batch
 from mmmc.training.sets import open_sets
 
 
 def test_thirds_of_each_size_by_hand() -> None:
     """Five sizes of three objects each: 1, 2, 4, 8 and 16. Within a size the gaps grow by 0.1, 0.5 and 0.3."""
-    area = np.repeat([4.0, 16.0, 1.0, 8.0, 2.0], 3)
-    gap = np.tile([0.1, 0.5, 0.3], 5) + area  # the size alone would make thirds of sizes
-    atss = np.tile([0.9, 0.2, 0.5], 5)
-    paa = np.where(np.arange(15) % 3 == 1, math.nan, 0.7)
+    area = np.tile([4.0, 16.0, 1.0, 8.0, 2.0], 3)
+    gap = np.repeat([0.1, 0.5, 0.3], 5) + area  # the size alone would make thirds of sizes
+    atss = np.repeat([0.9, 0.2, 0.5], 5)
+    paa = np.repeat([0.7, math.nan, 0.7], 5)
     found = LabelOverlap(gap, area, {"atss": atss, "paa": paa})
     assert [sorted(rows.tolist()) for rows in found.parts()] == [
-        [0, 3, 6, 9, 12],
-        [2, 5, 8, 11, 14],
-        [1, 4, 7, 10, 13],
+        [0, 1, 2, 3, 4],
+        [10, 11, 12, 13, 14],
+        [5, 6, 7, 8, 9],
     ]
     metrics = found.metrics()
     assert metrics["objects"] == 15
@@ -40,16 +43,24 @@ def test_thirds_of_each_size_by_hand() -> None:
     assert (empty["objects"], empty["gap_aligned"], empty["atss_drop"]) == (0, None, None)
 
 
+def with_a_speck(batch: Batch) -> Batch:
+    """First of all an object that no point lies in."""
+    (target,) = batch.targets
+    boxes = torch.cat([torch.tensor([[0.1, 0.1, 0.3, 0.3]]), target.boxes])
+    return replace(batch, targets=[replace(target, boxes=boxes, labels=torch.cat([target.labels[:1], target.labels]))])
+
+
 def test_labels_of_a_run_against_sets(tiny_run: Path) -> None:
     predictor = Predictor.load(tiny_run, device="cpu")
     _, pictures = open_sets(predictor.recipe.data)
     others = {"atss": ATSS(square_strides=2.0), "paa": PAA(square_strides=2.0)}
-    found = label_overlap(predictor, others, scored_batches(predictor, pictures, 1))
+    batches = [with_a_speck(batch) for batch in scored_batches(predictor, pictures, 1)]
+    found = label_overlap(predictor, others, batches)
 
     gaps: list[float] = []
     areas: list[float] = []
     overlaps: list[list[float]] = []
-    for batch in scored_batches(predictor, pictures, 1):
+    for batch in batches:
         points, prediction = predictor.detector(batch.images)
         (target,) = batch.targets
         labels = [

@@ -167,7 +167,8 @@ def test_old_records_do_not_hold_the_losses(plan: Plan) -> None:
         "RFA, focal loss, seed 0, 1 (the record says nothing of sum_focal: it was made by an older version)" in missing
     )
     assert "seed 2 (no sum_focal: the run did not look at labels, train.diagnose is 0)" in missing
-    assert f"remove its line from {plan.records}, then mmmc study run {plan.path} --only '+ RFA'" in missing
+    anew = f"mmmc study run {plan.path} --only '+ RFA' --seeds '[0, 1]' --out NEW"
+    assert f"remove its line from {plan.records}, then {anew}" in missing
 
 
 @pytest.mark.parametrize("number", numbers())
