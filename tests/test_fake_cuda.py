@@ -6,16 +6,14 @@ for a real device, so gradients are set by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode, ShapeEnv
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from mmmc.assign import (
     APS,
@@ -42,7 +40,6 @@ from mmmc.structures import Points, Prediction, Supervision, Target
 from mmmc.testing import make_scene
 from mmmc.training.optim import build_optimizer, take_step
 
-CUDA = torch.device("cuda")
 ASSIGNERS = [
     FCOS(),
     FCOS(None, None),
@@ -70,39 +67,6 @@ CRITERIA = [
 ]
 
 
-@pytest.fixture
-def fake_cuda() -> Iterator[None]:
-    with FakeTensorMode(shape_env=ShapeEnv()):
-        yield
-
-
-def fake_targets() -> list[Target]:
-    """Three objects and a crowd, and none."""
-    return [
-        Target(
-            boxes=torch.zeros(objects, 4, device=CUDA),
-            labels=torch.zeros(objects, dtype=torch.long, device=CUDA),
-            crowd=torch.zeros(crowds, 4, device=CUDA),
-            image_id=0,
-            size=(64, 96),
-            original_size=(64, 96),
-        )
-        for objects, crowds in ((3, 1), (0, 0))
-    ]
-
-
-def fake_prediction(**extra: tuple[int, ...]) -> tuple[Points, Prediction]:
-    """Points of two levels and what is said there of `fake_targets` under autocast; `extra` gives shapes by name."""
-    with CUDA:
-        points = make_points([(8, 12), (4, 6)], (8, 16), device=CUDA)
-        return points, Prediction(
-            logits=torch.zeros(2, len(points), 3, dtype=torch.bfloat16, requires_grad=True),
-            boxes=torch.zeros(2, len(points), 4, requires_grad=True),
-            quality=torch.zeros(2, len(points), dtype=torch.bfloat16, requires_grad=True),
-            extra={name.replace("_", " "): torch.zeros(shape, requires_grad=True) for name, shape in extra.items()},
-        )
-
-
 RFA = RFAConfig(class_position=1, box_position=1)
 
 
@@ -121,10 +85,6 @@ def fake_detector(
             return Detector(config, classes=3)
     finally:
         torch.set_default_dtype(before)
-
-
-def devices(*values: Any) -> set[str]:
-    return {str(tensor.device) for tensor in tree_leaves(values) if isinstance(tensor, Tensor)}
 
 
 def losses(
@@ -198,31 +158,6 @@ def test_a_forgotten_device_is_caught() -> None:
 def test_a_branch_on_data_is_caught() -> None:
     with pytest.raises(GuardOnDataDependentSymNode):
         bool((torch.zeros(3, device=CUDA) > 0).any())
-
-
-class Waits(TorchDispatchMode):
-    """Counts the operations for which a host must wait until the device has finished.
-
-    Those are reading a value, every operation whose result's size depends on values, and copies between devices that
-    are not from page-locked memory; the last can only be seen on fake tensors.
-    """
-
-    READS = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "repeat_interleave", "bincount")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        by_mask = name.startswith("index") and any(
-            isinstance(leaf, Tensor) and leaf.dtype in (torch.bool, torch.uint8) for leaf in tree_leaves(args[1])
-        )
-        between = name in ("_to_copy", "copy_") and len(devices(args, result)) > 1
-        if by_mask or between or name.lstrip("_").startswith(tuple(read.lstrip("_") for read in self.READS)):
-            self.seen.append(name)
-        return result
 
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=range(len(CRITERIA)))

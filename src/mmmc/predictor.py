@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
-from PIL import Image
 from torch import Tensor, nn
 
 from mmmc.checkpoint import FORMAT, HUB_FILE, Weights, load_state, load_weights, save_weights, weights_file
@@ -26,6 +25,7 @@ from mmmc.files import write_text
 from mmmc.model import Detector
 from mmmc.postprocess import Postprocess
 from mmmc.recipe import Recipe, to_yaml
+from mmmc.rgb import require_several
 from mmmc.structures import Batch, Detections, Target
 
 WEIGHTS = ("best", "last")
@@ -104,8 +104,7 @@ class Predictor(ModelHubMixin, library_name="mmmc", pipeline_tag="object-detecti
         Raises:
             InputError: a single picture instead of several, or one that cannot be used.
         """
-        if isinstance(images, (str, Path, Image.Image)) or getattr(images, "ndim", 0) in (2, 3):
-            raise InputError("images is a single picture; allowed: several, so put it into a list.")
+        require_several(images, "images")
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; allowed: at least 1.")
         return [found for batch in self._batches(images, batch_size) for found in self.detect(batch)]

@@ -7,7 +7,7 @@
   equal from picture to picture. A camera that fills 12 of the 16 bits gives dark pictures: stretch them first.
 - **Several frames.** The first is taken.
 
-Every function gives an array `height width 3`, uint8, of its own memory.
+Every picture comes as an array `height width 3`, uint8, of its own memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mmmc.errors import InputError
 
 _WHITE = (255, 255, 255, 255)
+
+
+def require_several(pictures: object, name: str) -> None:
+    """Refuse what would be taken for many pictures and is one: a path, or an array or tensor of a single picture.
+
+    Raises:
+        InputError: it is one; names the argument.
+    """
+    if isinstance(pictures, (str, Path, Image.Image)) or getattr(pictures, "ndim", 0) in (2, 3):
+        raise InputError(f"{name} is a single picture; allowed: several, so put it into a list.")
 
 
 def read_rgb(source: str | Path | BytesIO, name: str | None = None) -> np.ndarray:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 from near_scenes import near_scene
-from test_fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 
 from mmmc.assign import MAL, FreeAnchor, ignore_crowds
 from mmmc.assign.bags import foremost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_fake_cuda import Waits
+from fake_cuda import Waits
 
 from mmmc.assign import MAL, FreeAnchor
 from mmmc.errors import InputError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_prediction, fake_targets
+from fake_cuda import CUDA, Waits, devices, fake_prediction, fake_targets
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
+from fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

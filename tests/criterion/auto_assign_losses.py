@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
+from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
 
 from mmmc.assign import AutoAssign, ignore_crowds
 from mmmc.criterion import AutoAssignCriterion

@@ -9,7 +9,7 @@ import pytest
 import torch
 from assign import slow_auto_assign
 from assign.two_objects import by_class, gaussians, pictures, random_scene, two_objects
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
+from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
 from torch import Tensor
 
 from mmmc.assign import AutoAssign, ignore_crowds

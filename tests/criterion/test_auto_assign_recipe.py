@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
+from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
 
 from mmmc.assign import DW, FCOS, AutoAssign
 from mmmc.criterion import AutoAssignCriterion

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fake_cuda import Waits
 from near_scenes import near_scene
-from test_fake_cuda import Waits
 
 from mmmc.assign import FCOS, MAL, FreeAnchor, ignore_crowds
 from mmmc.criterion import BagCriterion, DenseCriterion

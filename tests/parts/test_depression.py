@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_fake_cuda import Waits
+from fake_cuda import Waits
 
 from mmmc.errors import InputError
 from mmmc.model import Detector, ModelConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_fake_cuda import CUDA, Waits, devices, fake_targets
+from fake_cuda import CUDA, Waits, devices, fake_targets
 from tiny_run import TINY
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mmmc.study import records
 
 PLAN = """
@@ -27,6 +29,24 @@ variants:
 def write(path: Path, data: Path | str, text: str = PLAN) -> Path:
     path.write_text(text.format(data=data))
     return path
+
+
+def twins(folder: Path, data: Path, iterations: int) -> tuple[Path, Path]:
+    """The same plan in two folders, to be trained whole and to be cut: two runs of so many iterations, each logged."""
+    plans = folder / "whole" / "plan.yaml", folder / "cut" / "plan.yaml"
+    for plan in plans:
+        plan.parent.mkdir()
+        content = yaml.safe_load(PLAN.format(data=data))
+        content["seeds"] = [0]
+        content["common"]["train"] |= {"iterations": iterations, "log_every": 1}
+        plan.write_text(yaml.safe_dump(content))
+    return plans
+
+
+def trained_steps(folder: Path) -> int:
+    """Steps that a run has logged."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_text().count('"kind": "train"') if metrics.exists() else 0
 
 
 def comparable(path: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from mmmc.cli import main
 from mmmc.errors import InputError
@@ -25,7 +24,7 @@ from mmmc.study.process import RunProcess
 from mmmc.study.running import train_plan, write_recipe
 from mmmc.study.workers import Here
 
-from .plans import PLAN, comparable, write
+from .plans import comparable, trained_steps, twins, write
 
 
 def test_without_ray_one_sentence_says_how_to_get_it(
@@ -208,26 +207,16 @@ def test_killed_five_times_on_ray_the_records_are_the_same(
     assert machines.stdin is not None
     assert machines.stdout is not None
     address = machines.stdout.readline().strip()
-    whole, cut = (tmp_path / name for name in ("whole", "cut"))
-    for folder in (whole, cut):
-        folder.mkdir()
-        content = yaml.safe_load(PLAN.format(data=tiny_set))
-        content["seeds"] = [0]
-        content["common"]["train"] |= {"iterations": 60, "log_every": 1}
-        (folder / "plan.yaml").write_text(yaml.safe_dump(content))
-    plan, out = read_plan(cut / "plan.yaml"), cut / "runs"
+    whole, plan = map(read_plan, twins(tmp_path, tiny_set, iterations=60))
+    out = plan.path.parent / "runs"
     first, second = (run.folder for run in plan.runs())
     running: list[subprocess.Popen[str]] = []
 
     def start() -> subprocess.Popen[str]:
         options = ["--out", str(out), "--cluster", "ray", "--address", address]
-        process = subprocess.Popen([sys.executable, "-m", "mmmc", "study", "run", str(cut / "plan.yaml"), *options])
+        process = subprocess.Popen([sys.executable, "-m", "mmmc", "study", "run", str(plan.path), *options])
         running.append(process)
         return process
-
-    def steps(folder: str) -> int:
-        metrics = out / folder / "metrics.jsonl"
-        return metrics.read_text().count('"kind": "train"') if metrics.exists() else 0
 
     def kill_worker(folder: str) -> None:
         training = trainings(out)[folder]
@@ -240,8 +229,8 @@ def test_killed_five_times_on_ray_the_records_are_the_same(
         kill_worker(first)
         left = {first, second}
         while left:
-            wait_for(lambda: any(steps(folder) for folder in left), study)
-            folder = next(folder for folder in left if steps(folder))
+            wait_for(lambda: any(trained_steps(out / folder) for folder in left), study)
+            folder = next(folder for folder in left if trained_steps(out / folder))
             kill_worker(folder)
             left.remove(folder)
         wait_for(lambda: trainings(out), study)
@@ -261,7 +250,7 @@ def test_killed_five_times_on_ray_the_records_are_the_same(
             process.kill()
             process.wait()
 
-    assert train_plan(read_plan(whole / "plan.yaml"), Here(whole / "runs", jobs=2))
-    assert comparable(plan.records) == comparable(whole / "found.jsonl")
+    assert train_plan(whole, Here(whole.path.parent / "runs", jobs=2))
+    assert comparable(plan.records) == comparable(whole.records)
     assert len(records.load(plan.records)) == 2
     assert not failures.load(plan.records)

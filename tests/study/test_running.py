@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mmmc.cli import main, study
 from mmmc.errors import InputError
@@ -27,7 +26,7 @@ from mmmc.study.running import train_plan
 from mmmc.study.status import duration, status, words
 from mmmc.study.workers import Here, Workers
 
-from .plans import PLAN, comparable, write
+from .plans import PLAN, comparable, trained_steps, twins, write
 
 
 def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
@@ -196,33 +195,22 @@ def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> 
 
 def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Path) -> None:
     """At the worst moments: before the first checkpoint, in both epochs, before and after a record is kept."""
-    whole, cut = (tmp_path / name for name in ("whole", "cut"))
-    for folder in (whole, cut):
-        folder.mkdir()
-        content = yaml.safe_load(PLAN.format(data=tiny_set))
-        content["seeds"] = [0]
-        content["common"]["train"] |= {"iterations": 6, "log_every": 1}
-        (folder / "plan.yaml").write_text(yaml.safe_dump(content))
-    plan = read_plan(cut / "plan.yaml")
-    assert train_plan(read_plan(whole / "plan.yaml"), Here(whole / "runs", jobs=2))
-    first, second = (cut / "runs" / run.folder for run in plan.runs())
-
-    def lines(folder: Path) -> int:
-        metrics = folder / "metrics.jsonl"
-        return metrics.read_text().count('"kind": "train"') if metrics.exists() else 0
-
+    whole, plan = map(read_plan, twins(tmp_path, tiny_set, iterations=6))
+    out = plan.path.parent / "runs"
+    assert train_plan(whole, Here(whole.path.parent / "runs", jobs=2))
+    first, second = (out / run.folder for run in plan.runs())
     moments: list[Callable[[], object]] = [
         lambda: first.exists(),
-        lambda: lines(first) >= 1,
-        lambda: lines(first) >= 4,
+        lambda: trained_steps(first) >= 1,
+        lambda: trained_steps(first) >= 4,
         lambda: (first / "record.json").exists(),
-        lambda: plan.records.exists() and lines(second) >= 1,
+        lambda: plan.records.exists() and trained_steps(second) >= 1,
     ]
     # A plan is a process of its own; a server that has the library loaded begins it at once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mmmc.study.running", "mmmc.study.workers"])
     for moment in moments:
-        process = context.Process(target=train_plan, args=(plan, Here(cut / "runs")))
+        process = context.Process(target=train_plan, args=(plan, Here(out)))
         process.start()
         deadline = time.monotonic() + 120
         while not moment():
@@ -232,8 +220,8 @@ def test_killed_five_times_the_records_are_the_same(tiny_set: Path, tmp_path: Pa
         process.kill()
         process.join()
     assert len(records.load(plan.records)) == 1
-    assert train_plan(plan, Here(cut / "runs"))
-    assert comparable(plan.records) == comparable(whole / "found.jsonl")
+    assert train_plan(plan, Here(out))
+    assert comparable(plan.records) == comparable(whole.records)
     assert not failures.load(plan.records)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mmmc.errors import InputError
-from mmmc.rgb import array_to_rgb, image_to_rgb, read_rgb
+from mmmc.rgb import array_to_rgb, image_to_rgb, read_rgb, require_several
 from mmmc.runtime.description import Description
 
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -65,8 +65,7 @@ class FileDetector:
         Raises:
             InputError: a single picture instead of several, or one that cannot be used.
         """
-        if isinstance(pictures, (str, Path, Image.Image)) or getattr(pictures, "ndim", 0) in (2, 3):
-            raise InputError("pictures is a single picture; allowed: several, so put it into a list.")
+        require_several(pictures, "pictures")
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; allowed: at least 1.")
         found: list[Detections] = []
