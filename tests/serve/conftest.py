@@ -16,11 +16,10 @@ from fastapi.testclient import TestClient
 from mmmc.serve import Found, Limits, make_app
 
 
-class Grey:
+class Mute:
     """An engine that finds a cat as large as the picture, as sure as its first pixel is bright, and a dog below 0.3."""
 
     names = ("cat", "dog")
-    explains = True
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -34,6 +33,10 @@ class Grey:
             ]
             for picture in pictures
         ]
+
+
+class Grey(Mute):
+    """One that draws as well."""
 
     def draw(self, figure: str, picture: Image.Image, boxes: Any, labels: Any) -> bytes:
         return f"{figure} {picture.size} {boxes} {labels}".encode()

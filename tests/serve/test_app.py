@@ -9,7 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from .conftest import LIMITS, Grey, picture
+from mmmc.serve import make_app
+
+from .conftest import LIMITS, Mute, picture
 
 CAT = {"class": "cat", "score": 0.8, "box": [0, 0, 20, 10]}
 DOG = {"class": "dog", "score": 0.3, "box": [0, 0, 1, 1]}
@@ -115,7 +117,7 @@ def test_names_of_strangers_are_refused(client: TestClient) -> None:
     assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
 
 
-def test_figures(client: TestClient, engine: Grey) -> None:
+def test_figures(client: TestClient) -> None:
     good = {"image": text(picture()), "boxes": [[1, 2, 3.5, 4], [0, 0, 20, 10]], "classes": ["dog", "cat"]}
     answer = client.post("/figure/labels", json=good)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
@@ -136,8 +138,16 @@ def test_figures(client: TestClient, engine: Grey) -> None:
         answer = client.post("/figure/labels", json=good | change)
         assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
     assert client.post("/figure/none", json=good).status_code == 404
-    engine.explains = False
-    assert client.post("/figure/labels", json=good).status_code == 409
+
+
+def test_an_engine_that_cannot_draw_says_so() -> None:
+    with TestClient(make_app(Mute(), LIMITS)) as client:
+        assert client.get("/health").json()["figures"] == []
+        answer = client.post("/figure/labels", json={})
+        assert (answer.status_code, answer.json()["error"]) == (
+            409,
+            "Labels and losses are drawn for a run only; this is an exported file.",
+        )
 
 
 def test_health_metrics_and_interface(client: TestClient) -> None:

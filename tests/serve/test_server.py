@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -22,11 +24,14 @@ from mmmc.cli import main
 
 from .conftest import picture
 
+if TYPE_CHECKING:
+    from tiny_export import Exported
 
-@pytest.fixture(scope="module")
-def server(tiny_run: Path) -> Iterator[str]:
-    """The address of `mmmc serve` on the tiny run; it ends well when interrupted."""
-    command = [sys.executable, "-m", "mmmc", "serve", str(tiny_run), "--port", "0", "--upload_seconds", "0.5"]
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[str]:
+    """The address of `mmmc serve`; it ends well when interrupted."""
+    command = [sys.executable, "-m", "mmmc", "serve", *map(str, arguments), "--port", "0"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     ) as run:
@@ -38,6 +43,12 @@ def server(tiny_run: Path) -> Iterator[str]:
         assert run.wait(30) in (0, 130, -signal.SIGINT)
 
 
+@pytest.fixture(scope="module")
+def server(tiny_run: Path) -> Iterator[str]:
+    with serving(tiny_run, "--upload_seconds", 0.5) as address:
+        yield address
+
+
 def test_it_answers_as_the_predictor_does(server: str, tiny_run: Path, tiny_set: Path) -> None:
     file = sorted((tiny_set / "images").iterdir())[0]
     said = httpx.post(f"{server}/predict", content=file.read_bytes(), headers={"content-type": "image/jpeg"}).json()
@@ -47,6 +58,36 @@ def test_it_answers_as_the_predictor_does(server: str, tiny_run: Path, tiny_set:
     assert [entry["score"] for entry in said["objects"]] == pytest.approx(found.scores.tolist(), abs=1e-5)
     for entry, box in zip(said["objects"], found.boxes.tolist(), strict=True):
         assert entry["box"] == pytest.approx(box, abs=1e-2)
+
+
+def test_an_exported_file_is_served_as_it_answers(exported: Exported, tiny_set: Path) -> None:
+    from mmmc import runtime
+
+    file = sorted((tiny_set / "images").iterdir())[0]
+    detector = runtime.load(exported.file)
+    (found,) = detector([file])
+    assert len(found)
+    with serving(exported.file) as address:
+        health = httpx.get(f"{address}/health").json()
+        data, kind = file.read_bytes(), {"content-type": "image/jpeg"}
+        said = httpx.post(f"{address}/predict?threshold=0", content=data, headers=kind, timeout=60).json()
+    assert (health["name"], health["classes"], health["figures"]) == ("tiny.onnx", list(detector.names), [])
+    assert [entry["class"] for entry in said["objects"]] == [detector.names[i] for i in found.labels]
+    assert [entry["score"] for entry in said["objects"]] == pytest.approx(found.scores.tolist(), abs=1e-5)
+    for entry, box in zip(said["objects"], found.boxes.tolist(), strict=True):
+        assert entry["box"] == pytest.approx(box, abs=1e-2)
+
+
+@pytest.mark.parametrize("flags", [["--weights", "last"], ["--device", "cuda"]])
+def test_flags_of_runs_are_not_for_files(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "a.onnx", *flags]) == 2
+    said = capsys.readouterr().err
+    assert f"{flags[0]} is {flags[1]}; an exported file" in said
+
+
+def test_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(tmp_path / "a.onnx")]) == 2
+    assert f"There is no file {tmp_path}/a.onnx" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("figure", ["labels", "losses"])

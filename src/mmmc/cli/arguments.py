@@ -19,6 +19,7 @@ from mmmc.errors import InputError
 from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor, scored_batches
 from mmmc.recipe.reading import explain
+from mmmc.runtime import SUFFIXES
 from mmmc.training.sets import open_sets, read_part
 
 
@@ -44,9 +45,14 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         raise explain(error, parser, parser.prog.removeprefix("mmmc ")) from error
 
 
-def add_run(parser: ArgumentParser, *, required: bool = True, device: bool = True) -> None:
-    """The arguments of a verb that uses a trained detector, or may use one; without `device` on the CPU alone."""
+def add_run(parser: ArgumentParser, *, required: bool = True, device: bool = True, exported: bool = False) -> None:
+    """The arguments of a verb that uses a trained detector, or may use one; without `device` on the CPU alone.
+
+    With `exported` files of `mmmc export` are named, which the verb opens itself.
+    """
     run: dict[str, Any] = {"metavar": "RUN", "help": "run folder, or a .safetensors file of one"}
+    if exported:
+        run = {"metavar": "RUN|FILE", "help": f"{run['help']}; or an exported file ({', '.join(SUFFIXES)})"}
     if required:
         parser.add_argument("run", type=str, **run)
     else:

@@ -6,9 +6,16 @@ import socket
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
 
 from mmmc.cli.arguments import add_run, open_run, parse, verb_parser
 from mmmc.errors import InputError
+from mmmc.runtime import SUFFIXES, load
+
+if TYPE_CHECKING:
+    from mmmc.serve import Engine
 
 LIMITS = {
     "body": "bytes of a request",
@@ -26,14 +33,14 @@ def run(arguments: Sequence[str]) -> None:
     try:
         import uvicorn
 
-        from mmmc.serve import Limits, RunEngine, make_app
+        from mmmc.serve import Limits, make_app
     except ImportError as error:
         raise InputError(f"mmmc serve needs {error.name}: pip install 'mmmc[serve]'") from error
     parser = verb_parser(
         "serve",
         "Serve a detector over HTTP: a page for people at /, POST /predict for programs, /docs describes it.",
     )
-    add_run(parser)
+    add_run(parser, exported=True)
     parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 for all")
     parser.add_argument("--port", type=int, default=8000, help="0 for any that is free")
     defaults = {field.name: field.default for field in fields(Limits)}
@@ -41,7 +48,7 @@ def run(arguments: Sequence[str]) -> None:
         parser.add_argument(f"--{name}", type=type(defaults[name]), default=defaults[name], help=sentence)
     config = parse(parser, arguments)
     limits = Limits(**{name: config[name] for name in LIMITS})
-    engine = RunEngine(open_run(config))
+    engine = _engine(config)
     local = config.host in ("127.0.0.1", "localhost", "::1")
     app = make_app(
         engine,
@@ -58,6 +65,18 @@ def run(arguments: Sequence[str]) -> None:
         )
     settings = uvicorn.Config(app, log_level="warning", timeout_keep_alive=5, timeout_graceful_shutdown=5)
     uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _engine(config: Namespace) -> Engine:
+    from mmmc.serve import FileEngine, RunEngine
+
+    if Path(config.run).suffix not in SUFFIXES:
+        return RunEngine(open_run(config))
+    if config.weights != "best":
+        raise InputError(f"--weights is {config.weights}; an exported file holds those that it was written with.")
+    if config.device not in ("auto", "cpu"):
+        raise InputError(f"--device is {config.device}; an exported file runs on the CPU.")
+    return FileEngine(load(config.run))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,6 @@ detector     pictures in whatever form, in batches of one size
 """
 
 from mmmc.runtime.description import Description
-from mmmc.runtime.detector import Detections, FileDetector, load
+from mmmc.runtime.detector import SUFFIXES, Detections, FileDetector, load
 
-__all__ = ["Description", "Detections", "FileDetector", "load"]
+__all__ = ["SUFFIXES", "Description", "Detections", "FileDetector", "load"]

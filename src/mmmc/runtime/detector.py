@@ -15,6 +15,9 @@ from mmmc.errors import InputError
 from mmmc.rgb import array_to_rgb, image_to_rgb, read_rgb, require_several
 from mmmc.runtime.description import Description
 
+SUFFIXES = (".onnx",)
+"""Endings of the files that can be run."""
+
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 """Pictures `N H W 3` of one size, uint8, to boxes `N D 4`, scores `N D`, labels `N D` and counts `N`."""
 

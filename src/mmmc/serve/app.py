@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 import mmmc
 from mmmc.serve.batching import Batcher, decoded
-from mmmc.serve.engine import FIGURES, Engine
+from mmmc.serve.engine import FIGURES, Engine, Explainer
 from mmmc.serve.limits import Limits, Refused
 from mmmc.serve.request import picture_of
 
@@ -146,7 +146,7 @@ def make_app(
     @app.post("/figure/{figure}", openapi_extra=LABELLED, responses={200: {"content": {"image/png": {}}}})
     async def draw(request: Request, figure: str) -> Response:
         """Where the labels of given objects land (`labels`), or both losses at each point (`losses`), as PNG."""
-        if not engine.explains:
+        if not isinstance(engine, Explainer):
             raise Refused(409, "Labels and losses are drawn for a run only; this is an exported file.")
         if figure not in FIGURES:
             raise Refused(404, f"There is no figure {figure!r}; allowed: {', '.join(FIGURES)}.")
@@ -169,7 +169,7 @@ def make_app(
             "name": name,
             "version": _version(),
             "classes": engine.names,
-            "figures": list(FIGURES) if engine.explains else [],
+            "figures": list(FIGURES) if isinstance(engine, Explainer) else [],
             "limits": {key: getattr(limits, key) for key in limits.__dataclass_fields__},
         }
 

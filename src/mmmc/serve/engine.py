@@ -10,8 +10,10 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from PIL import Image
 
-from mmmc import gallery
+from mmmc import gallery, runtime
 from mmmc.predictor import Predictor
+from mmmc.runtime import FileDetector
+from mmmc.structures import Detections
 
 FIGURES = {"labels": gallery.labels_figure, "losses": gallery.losses_figure}
 """What can be drawn of a picture whose labels are known."""
@@ -33,12 +35,14 @@ class Engine(Protocol):
     names: tuple[str, ...]
     """Of its classes."""
 
-    explains: bool
-    """Whether it can draw labels and losses, for which it needs the recipe and all that the network says."""
-
     def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
         """Objects of each picture, best first."""
         ...
+
+
+@runtime_checkable
+class Explainer(Engine, Protocol):
+    """An engine that can also draw labels and losses, for which it needs the recipe and all that the network says."""
 
     def draw(
         self,
@@ -51,10 +55,20 @@ class Engine(Protocol):
         ...
 
 
+class FileEngine:
+    """An exported file, with what runs it instead of PyTorch."""
+
+    def __init__(self, detector: FileDetector) -> None:
+        self.detector = detector
+        self.names = detector.names
+
+    def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
+        """Objects of each picture, best first."""
+        return _found(self.detector(pictures))
+
+
 class RunEngine:
     """A trained run in PyTorch."""
-
-    explains = True
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -62,15 +76,7 @@ class RunEngine:
 
     def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
         """Objects of each picture, best first."""
-        return [
-            [
-                Found(label, score, (x1, y1, x2, y2))
-                for label, score, (x1, y1, x2, y2) in zip(
-                    found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
-                )
-            ]
-            for found in self.predictor(pictures)
-        ]
+        return _found(self.predictor(pictures))
 
     def draw(
         self,
@@ -91,3 +97,15 @@ class RunEngine:
         file = BytesIO()
         FIGURES[figure](self.predictor, replace(batch, targets=[target])).savefig(file, format="png", dpi=110)
         return file.getvalue()
+
+
+def _found(pictures: Sequence[Detections | runtime.Detections]) -> list[list[Found]]:
+    return [
+        [
+            Found(label, score, (x1, y1, x2, y2))
+            for label, score, (x1, y1, x2, y2) in zip(
+                found.labels.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True
+            )
+        ]
+        for found in pictures
+    ]
