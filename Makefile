@@ -39,7 +39,7 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@$(call install,weights) && touch $@
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
-	@$(call install,weights$(comma)serve$(comma)onnx$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
+	@$(call install,weights$(comma)serve$(comma)onnx$(comma)openvino$(comma)video$(comma)supervision$(comma)pandas$(comma)dev) && touch $@ $(VENV)/.demo
 
 $(VENV)/.full: $(VENV)/.dev
 	@$(call install,cluster$(comma)lightning) && touch $@

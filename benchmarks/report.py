@@ -66,6 +66,7 @@ def tables(found: Mapping[str, Result]) -> dict[str, str]:
     """The tables by name, each between its comments."""
     made = {"goals": goals_table(found), "crowds": crowds_table(found.get("assigners"))}
     made["methods"] = methods_table(found.get("methods"))
+    made["runtimes"] = runtimes_table(found.get("runtimes"))
     return {name: between(name, text, "python -m benchmarks report") for name, text in made.items()}
 
 
@@ -132,6 +133,24 @@ def methods_table(result: Result | None) -> str:
     lines = ["| recipe | a step, times that of `small` | interval of 95 % |", "|---|---:|---|"]
     for name, ratio in sorted(ratios.items(), key=lambda one: one[1].median):
         lines.append(f"| `{name}` | {ratio.median:.2f} | {ratio.low:.2f} – {ratio.high:.2f} |")
+    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+    return "\n".join(lines)
+
+
+def runtimes_table(result: Result | None) -> str:
+    """A line for each detector: a picture by PyTorch, and by what runs exported files."""
+    if result is None:
+        return "Exported files: not measured (`python -m benchmarks runtimes`)."
+    ways = list(dict.fromkeys(row.name.rpartition(", ")[2] for row in result.rows))
+    lines = [f"| a picture | {' | '.join(ways)} |", f"|---|{'---:|' * len(ways)}"]
+    for name in dict.fromkeys(row.name.rpartition(", ")[0] for row in result.rows):
+        cells = []
+        for row in (result.row(f"{name}, {way}") for way in ways):
+            assert row is not None
+            ratio = result.ratio(row)
+            times = "" if ratio is None else f", {ratio.median:.2f} × ({ratio.low:.2f} – {ratio.high:.2f})"
+            cells.append(f"{quantity(median(row.values).median, 's')}{times}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
     return "\n".join(lines)
 

@@ -25,6 +25,15 @@ found = predictor(["set/images/val_00000.png"])
 assert len(found[0]) > 0
 """
 
+EXPORTED = """
+import subprocess, sys
+line = ["export", "run", "--format", "{format}", "--out", "run.{ending}", "--pictures", "0"]
+subprocess.run([sys.executable, "-m", "mmmc", *line], check=True)
+import mmmc.runtime
+(found,) = mmmc.runtime.load("run.{ending}")(["set/images/val_00000.png"])
+assert len(found) > 0
+"""
+
 TRIALS = {
     "": PREDICTOR
     + """
@@ -51,13 +60,8 @@ with subprocess.Popen(
     assert json.load(urllib.request.urlopen(asked))["objects"]
     server.send_signal(signal.SIGINT)
 """,
-    "onnx": """
-import subprocess, sys
-subprocess.run([sys.executable, "-m", "mmmc", "export", "run", "--out", "run.onnx", "--pictures", "0"], check=True)
-import mmmc.runtime
-(found,) = mmmc.runtime.load("run.onnx")(["set/images/val_00000.png"])
-assert len(found) > 0
-""",
+    "onnx": EXPORTED.format(format="onnx", ending="onnx"),
+    "openvino": EXPORTED.format(format="openvino", ending="xml"),
     "video": """
 import subprocess, sys
 from fractions import Fraction

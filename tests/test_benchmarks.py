@@ -149,7 +149,7 @@ def test_they_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", ["torchvision", "evaluation", "loader", "methods", "processes", "start"])
+@pytest.mark.parametrize("name", ["torchvision", "evaluation", "loader", "methods", "processes", "runtimes", "start"])
 def test_the_slower_ones_run(name: str, tmp_path: Path) -> None:
     assert goals_find_their_figures(tiny(name, tmp_path))
 

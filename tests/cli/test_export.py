@@ -34,10 +34,13 @@ def test_a_file_and_how_it_differs(exported: Exported) -> None:
     said = exported.said.splitlines()
     assert re.fullmatch(rf"{exported.file}: \d\.\d MB", said[0])
     assert said[1] == "PyTorch and the file on 4 pictures:"
-    matched, boxes = map(int, re.fullmatch(r"  boxes of both +(\d+) of (\d+), \d close calls", said[2]).groups())
+    found = re.fullmatch(r"  resized beforehand +(\d+) of (\d+) boxes of both, \d close calls", said[2])
+    matched, boxes = map(int, found.groups())
     assert 40 < matched <= boxes <= 400
     assert re.fullmatch(r"  largest differences  \S+ px, score \S+", said[3])
-    first, second = re.fullmatch(r"  AP +(\S+) by PyTorch, (\S+) by the file", said[4]).groups()
+    matched, boxes = map(int, re.fullmatch(r"  as they are +(\d+) of (\d+) boxes of both", said[4]).groups())
+    assert 40 < matched <= boxes <= 800
+    first, second = re.fullmatch(r"  AP +(\S+) by PyTorch, (\S+) by the file", said[5]).groups()
     assert float(first) == pytest.approx(float(second), abs=0.05)
 
 

@@ -104,7 +104,7 @@ def test_the_first_and_the_last_opset(exported: Exported, tmp_path: Path, opset:
     out = tmp_path / "a.onnx"
     said = export_tiny(exported.weights, out, "--opset", str(opset))
     assert {entry.version for entry in onnx.load(out).opset_import if entry.domain == ""} == {opset}
-    assert "boxes of both        400 of 400, 0 close calls" in said
+    assert "resized beforehand   400 of 400 boxes of both, 0 close calls" in said
 
 
 def test_a_file_of_other_weights_is_found_out(exported: Exported, tiny_run: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_full_list_had_no_room_for_less_sure_boxes() -> None:
 
 def parity(matched: int = 1000, close: int = 0, alone: int = 0, ap: tuple[float, float] = (0.5, 0.5)) -> Parity:
     calls = [Call("a.png", 0, 0.5, "file", "equal scores")] * close + [Call("a.png", 0, 0.5, "file", "")] * alone
-    return Parity(4, matched, 0.1, 0.0, tuple(calls), ap)
+    return Parity(4, matched, 0.1, 0.0, tuple(calls), (matched, matched), ap)
 
 
 def test_what_makes_a_file_unfaithful() -> None:

@@ -19,7 +19,7 @@ from mmmc.errors import InputError
 from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor, scored_batches
 from mmmc.recipe.reading import explain
-from mmmc.runtime import SUFFIXES
+from mmmc.runtime import OPENERS
 from mmmc.training.sets import open_sets, read_part
 
 
@@ -52,7 +52,7 @@ def add_run(parser: ArgumentParser, *, required: bool = True, device: bool = Tru
     """
     run: dict[str, Any] = {"metavar": "RUN", "help": "run folder, or a .safetensors file of one"}
     if exported:
-        run = {"metavar": "RUN|FILE", "help": f"{run['help']}; or an exported file ({', '.join(SUFFIXES)})"}
+        run = {"metavar": "RUN|FILE", "help": f"{run['help']}; or an exported file ({', '.join(OPENERS)})"}
     if required:
         parser.add_argument("run", type=str, **run)
     else:

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, verb_parser
 from mmmc.data.coco import CocoSet
 from mmmc.errors import InputError
-from mmmc.export import OPSET, PACKAGES, Call, Parity, compare, export
+from mmmc.export import FORMATS, OPSET, Call, Parity, compare, export
 from mmmc.gallery import evenly
 from mmmc.predictor import Predictor
 from mmmc.report.card import OTHER
@@ -30,11 +30,13 @@ def run(arguments: Sequence[str]) -> int:
         "do.",
     )
     add_run(parser, device=False)
-    parser.add_argument("--format", choices=tuple(PACKAGES), default="onnx", help="of the file")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="onnx", help="of the file")
     parser.add_argument(
         "--out", type=str | None, default=None, help="file to write (default: beside the weights, by their name)"
     )
-    parser.add_argument("--opset", type=int, default=OPSET, help="version of ONNX's operators")
+    parser.add_argument(
+        "--opset", type=int | None, default=None, help=f"version of ONNX's operators, for onnx (default: {OPSET})"
+    )
     parser.add_argument("--license", type=str, default=OTHER, help="of the weights, as the file says it, such as mit")
     parser.add_argument("--data", type=str | None, default=None, help="folder of another set to compare on")
     parser.add_argument(
@@ -46,9 +48,10 @@ def run(arguments: Sequence[str]) -> int:
     predictor = open_run(config)
     pictures = None if config.pictures == 0 else _pictures(predictor, config.data, config.pictures)
     place = Path(config.run) / config.weights if Path(config.run).is_dir() else Path(config.run).with_suffix("")
-    out = place.with_name(f"{place.name}.{config.format}") if config.out is None else Path(config.out)
+    out = place.with_name(place.name + FORMATS[config.format].suffix) if config.out is None else Path(config.out)
     export(predictor, out, format=config.format, opset=config.opset, license=config.license)
-    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    written = FORMATS[config.format].files(out)
+    print(f"{' and '.join(map(str, written))}: {sum(file.stat().st_size for file in written) / 1e6:.1f} MB")
     if pictures is None:
         say(f"{out} was not compared with PyTorch.")
         return 0
@@ -70,8 +73,12 @@ def _pictures(predictor: Predictor, data: str | None, most: int | None) -> CocoS
 def _report(found: Parity, names: Sequence[str]) -> str:
     first, second = (f"{100 * value:.3f}" for value in found.ap)
     rows = [
-        ("boxes of both", f"{found.matched} of {found.matched + len(found.calls)}, {len(found.close)} close calls"),
+        (
+            "resized beforehand",
+            f"{found.matched} of {found.matched + len(found.calls)} boxes of both, {len(found.close)} close calls",
+        ),
         ("largest differences", f"{found.apart:.2g} px, score {found.scores_apart:.2g}"),
+        ("as they are", "{} of {} boxes of both".format(*found.as_they_are)),
         ("AP", f"{first} by PyTorch, {second} by the file"),
     ]
     lines = [f"PyTorch and the file on {found.pictures} pictures:"]

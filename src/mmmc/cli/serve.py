@@ -12,7 +12,7 @@ from jsonargparse import Namespace
 
 from mmmc.cli.arguments import add_run, open_run, parse, verb_parser
 from mmmc.errors import InputError
-from mmmc.runtime import SUFFIXES, load
+from mmmc.runtime import OPENERS, load
 
 if TYPE_CHECKING:
     from mmmc.serve import Engine
@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> None:
 def _engine(config: Namespace) -> Engine:
     from mmmc.serve import FileEngine, RunEngine
 
-    if Path(config.run).suffix not in SUFFIXES:
+    if Path(config.run).suffix not in OPENERS:
         return RunEngine(open_run(config))
     if config.weights != "best":
         raise InputError(f"--weights is {config.weights}; an exported file holds those that it was written with.")

@@ -24,9 +24,6 @@ from mmmc.predictor import DIVISOR, Predictor
 GONE = -1.0
 """Score of what is no detection; a score is at least 0."""
 
-NAMES = ("boxes", "scores", "labels", "counts")
-"""Of what a file gives."""
-
 
 class Letterbox(nn.Module):
     """Pictures of one size as the detector takes them: resized as in evaluation, padded right and bottom.

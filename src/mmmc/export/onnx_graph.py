@@ -13,10 +13,11 @@ from onnxscript import opset18
 from torch import nn
 from torch.export import Dim
 
-from mmmc.export.graph import GONE, NAMES, letterbox, network
+from mmmc.export.graph import GONE, letterbox, network
 from mmmc.files import write_atomically
 from mmmc.predictor import DIVISOR, Predictor
 from mmmc.runtime import Description
+from mmmc.runtime.opening import NAMES
 
 op: Any = opset18
 """That of PyTorch's own translations; what comes of them is brought to the opset asked for."""
@@ -28,12 +29,8 @@ SAMPLE = (2, 3, 256, 384)
 """Padded pictures to trace with: no level's map has a side of one cell, which would be taken for fixed."""
 
 
-def write_onnx(predictor: Predictor, description: Description, path: Path, opset: int) -> None:
-    """Write the predictor's network with all that is before and after it, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+def onnx_model(predictor: Predictor, description: Description, opset: int) -> onnx.ModelProto:
+    """The predictor's network with all that is before and after it."""
     first, second = letterbox(predictor), network(predictor)
     batch = Dim("batch")
     # Two graphs, joined below. So the sides of all maps are multiples of a number of rows or columns; in one graph each
@@ -67,6 +64,15 @@ def write_onnx(predictor: Predictor, description: Description, path: Path, opset
     _plain(model)
     onnx.helper.set_model_props(model, description.to_strings())
     onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def write_onnx(model: onnx.ModelProto, path: Path) -> None:
+    """Write the file whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     content = model.SerializeToString()
     write_atomically(path, lambda beside: beside.write_bytes(content))
 

@@ -9,6 +9,10 @@ may take another turn in suppression. A box without a match is therefore a **clo
 - it is weighed against another close call.
 
 Close calls are listed, and at most one box in 200 may be one. Any other box without a match is a fault.
+
+This is asked of pictures that PyTorch resized beforehand. A file resizes pictures by weights of another precision, and
+a pixel here and there that is one of 256 levels brighter moves scores by more than a thousandth. So of the pictures as
+they are AP is compared, and boxes of both are counted for information.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 from torchvision.ops import box_iou, clip_boxes_to_image
 
+from mmmc import runtime
 from mmmc.data.coco import CocoSet
 from mmmc.evaluate import score, to_results
 from mmmc.postprocess import Postprocess, to_original
@@ -71,11 +76,12 @@ class Parity:
 
     Attributes:
         pictures: how many were compared.
-        matched: boxes that both found.
-        apart: largest difference of a coordinate among them, in pixels of the picture.
+        matched: boxes that both found in resized pictures.
+        apart: largest difference of a coordinate among them, in pixels of the resized picture.
         scores_apart: largest difference of a score among them.
-        calls: boxes that one side alone has.
-        ap: COCO's AP of PyTorch and of the file, in 0..1; NaN without objects.
+        calls: boxes that one side alone has in resized pictures.
+        as_they_are: boxes that both found in the pictures as they are, and that either found.
+        ap: COCO's AP of PyTorch and of the file in the pictures as they are, in 0..1; NaN without objects.
     """
 
     pictures: int
@@ -83,6 +89,7 @@ class Parity:
     apart: float
     scores_apart: float
     calls: tuple[Call, ...]
+    as_they_are: tuple[int, int]
     ap: tuple[float, float]
 
     @property
@@ -131,22 +138,31 @@ def compare(
     for start in range(0, len(pictures), batch_size):
         part = range(start, min(start + batch_size, len(pictures)))
         arrays = [read_rgb(pictures.file(index)) for index in part]
-        for index, array, found in zip(part, arrays, detector(arrays, batch_size=batch_size), strict=True):
-            said, rivals = _by_torch(predictor, array, pictures.image_id(index))
-            boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
-            other = Detections(boxes, scores, labels, said.image_id)
+        resized = [_resized(predictor, array) for array in arrays]
+        for index, array, found in zip(part, resized, detector(resized, batch_size=batch_size), strict=True):
+            said, rivals = _by_torch(predictor, array)
+            other = _detections(found, 0)
             pairs, single = judge(said, other, rivals, predictor.recipe.postprocess)
             matched += len(pairs)
             first, second = pairs.unbind(1)
             apart += (said.boxes[first] - other.boxes[second]).abs().flatten().tolist()
             scores_apart += (said.scores[first] - other.scores[second]).abs().tolist()
             calls += [replace(call, picture=pictures.file(index).name) for call in single]
-            ours.append(said)
-            theirs.append(other)
             told()
-    truth, ids = pictures.to_coco(), predictor.categories.ids
-    ap = score(truth, to_results(ours, ids)).AP, score(truth, to_results(theirs, ids)).AP
-    return Parity(len(pictures), matched, max(apart), max(scores_apart), tuple(calls), ap)
+        ids = [pictures.image_id(index) for index in part]
+        ours += [replace(found, image_id=of) for found, of in zip(predictor(arrays), ids, strict=True)]
+        theirs += map(_detections, detector(arrays, batch_size=batch_size), ids)
+    both = sum(len(_matches(one, other)) for one, other in zip(ours, theirs, strict=True))
+    truth, categories = pictures.to_coco(), predictor.categories.ids
+    return Parity(
+        len(pictures),
+        matched,
+        max(apart),
+        max(scores_apart),
+        tuple(calls),
+        (both, sum(map(len, (*ours, *theirs))) - both),
+        (score(truth, to_results(ours, categories)).AP, score(truth, to_results(theirs, categories)).AP),
+    )
 
 
 @dataclass(frozen=True)
@@ -242,9 +258,19 @@ def _matches(ours: Detections, theirs: Detections) -> Int[Tensor, "pairs 2"]:
     return torch.stack([torch.arange(len(ours)), partner], dim=1)[partner >= 0]
 
 
+def _resized(predictor: Predictor, picture: np.ndarray) -> np.ndarray:
+    image, _ = predictor.recipe.resize(torch.from_numpy(picture).permute(2, 0, 1))
+    return image.permute(1, 2, 0).contiguous().numpy()
+
+
+def _detections(found: runtime.Detections, image_id: int) -> Detections:
+    boxes, scores, labels = map(torch.from_numpy, (found.boxes, found.scores, found.labels))
+    return Detections(boxes, scores, labels, image_id)
+
+
 @torch.no_grad()
-def _by_torch(predictor: Predictor, picture: np.ndarray, image_id: int) -> tuple[Detections, Rivals]:
-    batch = predictor.batch([picture], image_id)
+def _by_torch(predictor: Predictor, picture: np.ndarray) -> tuple[Detections, Rivals]:
+    batch = predictor.batch([picture])
     rule, target = predictor.recipe.postprocess, batch.targets[0]
     points, prediction = predictor.detector(batch.images)
     (found,) = rule(points, prediction, batch.targets)
@@ -252,4 +278,5 @@ def _by_torch(predictor: Predictor, picture: np.ndarray, image_id: int) -> tuple
     scores = rule.scores(points, prediction, 0, target)
     point, label = ((probability > rule.threshold - MARGIN) & scores.isfinite()).nonzero(as_tuple=True)
     boxes = to_original(clip_boxes_to_image(prediction.boxes[0, point], target.size), target)
-    return found, Rivals(Detections(boxes, scores[point, label], label, image_id), probability[point, label])
+    rivals = Detections(boxes, scores[point, label], label, found.image_id)
+    return found, Rivals(rivals, probability[point, label])

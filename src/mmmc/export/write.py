@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +12,30 @@ from mmmc.predictor import Predictor
 from mmmc.recipe import digest
 from mmmc.runtime import Description
 
-PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime")}
-"""What each format needs, its extra's packages; the endings of files are those of the formats' names."""
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        suffix: its ending.
+        packages: that write and run it; those of the extra of the same name.
+        beside: endings of further files that belong to it.
+    """
+
+    suffix: str
+    packages: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+
+    def files(self, path: Path) -> list[Path]:
+        """All that is written with `path`."""
+        return [path, *map(path.with_suffix, self.beside)]
+
+
+FORMATS = {
+    "onnx": Format(".onnx", ("onnx", "onnxscript", "onnxruntime")),
+    "openvino": Format(".xml", ("openvino", "onnx", "onnxscript"), (".bin",)),
+}
 
 OPSET = 20
 OPSETS = range(19, 24)
@@ -20,37 +43,47 @@ OPSETS = range(19, 24)
 
 
 def export(
-    predictor: Predictor, path: str | Path, *, format: str = "onnx", opset: int = OPSET, license: str = "other"
+    predictor: Predictor, path: str | Path, *, format: str = "onnx", opset: int | None = None, license: str = "other"
 ) -> Path:
     """Write a predictor's network with all that is before and after it, whole or not at all.
 
     Args:
         predictor: a trained detector.
-        path: the file, with the format's ending.
-        format: `onnx`.
-        opset: version of ONNX's operators.
+        path: the file, with the format's ending; OpenVINO's has a second one beside it, which ends with .bin.
+        format: `onnx` or `openvino`.
+        opset: version of ONNX's operators, 20 if not given; for `onnx` only.
         license: of the weights, which the file then says.
 
     Returns:
         The file.
 
     Raises:
-        InputError: an unknown format, a name with another ending, an opset that is not supported, a package that is
-            missing, a file that cannot be written.
+        InputError: an unknown format, a name with another ending, an opset that is not supported or where the format
+            has none, a package that is missing, a file that cannot be written.
     """
     path = Path(path)
-    if format not in PACKAGES:
-        raise InputError(f"format is {format!r}.{did_you_mean(format, PACKAGES)}")
-    if path.suffix != f".{format}":
-        raise InputError(f"{path} cannot be the name of the file; allowed: one that ends with .{format}.")
-    if opset not in OPSETS:
+    if format not in FORMATS:
+        raise InputError(f"format is {format!r}.{did_you_mean(format, FORMATS)}")
+    kind = FORMATS[format]
+    if path.suffix != kind.suffix:
+        raise InputError(f"{path} cannot be the name of the file; allowed: one that ends with {kind.suffix}.")
+    if opset is not None and format != "onnx":
+        raise InputError(f"opset is {opset}, and files of format {format} have none; allowed: not to give it.")
+    if opset is not None and opset not in OPSETS:
         raise InputError(f"opset is {opset}; allowed: {OPSETS[0]} to {OPSETS[-1]}.")
-    missing = [package for package in PACKAGES[format] if find_spec(package) is None]
+    missing = [package for package in kind.packages if find_spec(package) is None]
     if missing:
         raise InputError(f"format {format} needs {missing[0]}: pip install 'mmmc[{format}]'")
-    from mmmc.export.onnx_graph import write_onnx
+    from mmmc.export.onnx_graph import onnx_model, write_onnx
 
-    write_onnx(predictor, describe(predictor, license), path, opset)
+    description = describe(predictor, license)
+    model = onnx_model(predictor, description, OPSET if opset is None else opset)
+    if format == "onnx":
+        write_onnx(model, path)
+    else:
+        from mmmc.export.openvino_graph import openvino_model, write_openvino
+
+        write_openvino(openvino_model(model, description), path)
     return path
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -14,12 +14,7 @@ from PIL import Image
 from mmmc.errors import InputError
 from mmmc.rgb import array_to_rgb, image_to_rgb, read_rgb, require_several
 from mmmc.runtime.description import Description
-
-SUFFIXES = (".onnx",)
-"""Endings of the files that can be run."""
-
-Run = Callable[[np.ndarray], Sequence[np.ndarray]]
-"""Pictures `N H W 3` of one size, uint8, to boxes `N D 4`, scores `N D`, labels `N D` and counts `N`."""
+from mmmc.runtime.opening import OPENERS, Run
 
 
 @dataclass(frozen=True)
@@ -99,24 +94,11 @@ def load(path: str | Path, *, threads: int | None = None) -> FileDetector:
         raise InputError(f"There is no file {path}.")
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; allowed: at least 1.")
-    said, run = _open_onnx(Path(path), threads)
+    path = Path(path)
+    if path.suffix not in OPENERS:
+        raise InputError(f"{path} cannot be run; allowed: files that end with {' or '.join(OPENERS)}.")
+    said, run = OPENERS[path.suffix](path, threads)
     return FileDetector(Description.from_strings(said, path), run)
-
-
-def _open_onnx(path: Path, threads: int | None) -> tuple[Mapping[str, str], Run]:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"{path} needs {error.name} to run: pip install 'onnxruntime>=1.25'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3  # errors
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # it has a class of its own for each way to be no model
-        raise InputError(f"{path} is no ONNX file that can be run: {error}") from error
-    said = session.get_modelmeta().custom_metadata_map
-    return said, lambda pictures: session.run(["boxes", "scores", "labels", "counts"], {"pictures": pictures})
 
 
 def _rgb(picture: Any) -> np.ndarray:
