@@ -3,13 +3,14 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from mmmc.serve import make_app
+from mmmc.serve import Found, make_app
 
 from .conftest import LIMITS, Mute, picture
 
@@ -43,6 +44,8 @@ def test_thresholds(client: TestClient) -> None:
     assert client.post("/predict?threshold=0.31", **WAYS["body"]).json()["objects"] == [CAT]
     assert client.post("/predict?threshold=0.3", **WAYS["body"]).json()["objects"] == [CAT, DOG]
     assert client.post("/predict", json={"image": text(picture()), "threshold": 0.9}).json()["objects"] == []
+    huge = client.post("/predict", json={"image": text(picture()), "threshold": 10**400})
+    assert (huge.status_code, "allowed: 0 to 1" in huge.json()["error"]) == (422, True)
     for wrong in ("2", "-1", "nan", "high"):
         answer = client.post(f"/predict?threshold={wrong}", **WAYS["body"])
         assert (answer.status_code, answer.json()["error"]) == (422, f"threshold is '{wrong}'; allowed: 0 to 1.")
@@ -74,6 +77,11 @@ HOSTILE: dict[str, tuple[dict[str, Any], int, str]] = {
     "truncated": ({"content": picture((90, 90))[:-40], "headers": RAW}, 422, "cannot be decoded"),
     "bomb": ({"content": bomb(30_000, 30_000), "headers": RAW}, 413, "allowed: 10000 pixels"),
     "larger": ({"content": bomb(101, 100), "headers": RAW}, 413, "allowed: 10000 pixels"),
+    "scans": (
+        {"content": picture(kind="JPEG")[:-2] + b"\xff\xda" * 64 + b"\xff\xd9", "headers": RAW},
+        422,
+        "The JPEG has too many scans; allowed: 64",
+    ),
     "TIFF": ({"content": picture(kind="TIFF"), "headers": RAW}, 415, "This is no picture"),
     "body": ({"content": b"\0" * 20_001, "headers": RAW}, 413, "allowed: 20000 bytes"),
     "huge base64": ({"json": {"image": "A" * 70_000}}, 413, "allowed: 20000 bytes"),
@@ -133,11 +141,22 @@ def test_figures(client: TestClient) -> None:
         ({"boxes": [[1, 2, 3, 4], [5, 0, 5, 10]]}, "is none of"),
         ({"boxes": [[1, 2, 3, 4], [True, 0, 5, 10]]}, "is none of"),
         ({"boxes": [[1, 2, 3, 4], "no"]}, "is none of"),
+        ({"boxes": [[1, 2, 3, 4], [0, 0, 10**400, 10]]}, "is none of"),
         ({"more": 1}, "a field 'more'"),
     ):
         answer = client.post("/figure/labels", json=good | change)
         assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
     assert client.post("/figure/none", json=good).status_code == 404
+
+
+def test_a_fault_of_ours_is_counted() -> None:
+    class Broken(Mute):
+        def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
+            raise MemoryError(f"for {len(pictures)} pictures")
+
+    with TestClient(make_app(Broken(), LIMITS), raise_server_exceptions=False) as client:
+        assert client.post("/predict", **WAYS["body"]).status_code == 500
+        assert 'mmmc_requests_total{path="/predict",status="500"} 1.0' in client.get("/metrics").text
 
 
 def test_an_engine_that_cannot_draw_says_so() -> None:

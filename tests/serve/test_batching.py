@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mmmc.data.sets import Categories
 from mmmc.errors import InputError
-from mmmc.serve import Found, Limits
+from mmmc.predictor import Predictor
+from mmmc.runtime import FileDetector
+from mmmc.serve import FileEngine, Found, Limits, RunEngine
 from mmmc.serve.batching import Answer, Batcher
 from mmmc.serve.limits import Refused
 
@@ -80,6 +83,41 @@ def test_who_waits_too_long_is_told_and_not_worked_for() -> None:
     answers = asyncio.run(ask())
     assert {(answer.status_code, str(answer.detail["limit"])) for answer in answers} == {(429, "{'seconds': 0.1}")}
     assert engine.batches == [4]  # the fifth was given up before its turn
+
+
+def test_turns_are_under_the_same_limits() -> None:
+    async def take() -> list[Any]:
+        batcher = Batcher(Grey(), replace(LIMITS, seconds=0.1, queue=2), lambda _: None)
+
+        async def one() -> str:
+            async with batcher.turn():
+                return "drawn"
+
+        async with batcher.turn():
+            answers = await asyncio.gather(*(one() for _ in range(4)), return_exceptions=True)
+        return [*answers, await one(), await one(), await one()]
+
+    *refused, first, second, third = asyncio.run(take())
+    assert [next(iter(answer.detail["limit"])) for answer in refused] == ["seconds", "seconds", "queue", "queue"]
+    assert {answer.status_code for answer in refused} == {429}
+    assert (first, second, third) == ("drawn",) * 3
+
+
+def test_engines_take_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def spy(_: Any, pictures: Sequence[Any], batch_size: int) -> list[Any]:
+        sizes.append(batch_size)
+        return [] * len(pictures)
+
+    monkeypatch.setattr(FileDetector, "__call__", spy)
+    monkeypatch.setattr(Predictor, "__call__", spy)
+    file, run = FileDetector.__new__(FileDetector), Predictor.__new__(Predictor)
+    file.names, run.categories = ("cat",), Categories(("cat",), (1,))
+    pictures = [Image.new("RGB", (2, 2))] * 20
+    for engine in (FileEngine(file), RunEngine(run)):
+        engine(pictures)
+    assert sizes == [20, 20]
 
 
 def test_one_bad_picture_spoils_no_other() -> None:

@@ -103,6 +103,67 @@ def test_labels_are_drawn_by_hand(page: "api.Page") -> None:
     assert said["boxes"][1] == [0, 0, 200, 100]
 
 
+def two_pictures(page: "api.Page") -> None:
+    """Both, the second shown, whose thumbnail is the last."""
+    page.set_input_files(
+        "#files",
+        [{"name": f"{name}.png", "mimeType": "image/png", "buffer": picture((200, 100))} for name in ("one", "two")],
+    )
+    api.expect(page.locator("#status")).to_contain_text("two.png: 1 objects")
+
+
+def test_a_drawing_that_comes_late_is_not_shown_under_another_picture(page: "api.Page") -> None:
+    two_pictures(page)
+    page.locator("#explain summary").click()
+    page.locator("#take").click()
+    waiting: list[api.Route] = []
+    page.route("**/figure/losses", lambda route: waiting.append(route))
+    with page.expect_request("**/figure/losses"):
+        page.locator("#losses").click()
+    page.locator("#pictures button").first.click()
+    with page.expect_response("**/figure/losses"):
+        waiting[0].fulfill(status=200, content_type="image/png", body=picture())
+    api.expect(page.locator("#status")).to_contain_text("one.png")
+    api.expect(page.locator("#drawn")).to_be_hidden()
+    # Under its own picture it is shown.
+    page.unroute("**/figure/losses")
+    page.route("**/figure/losses", lambda route: route.fulfill(content_type="image/png", body=picture()))
+    page.locator("#take").click()
+    page.locator("#losses").click()
+    api.expect(page.locator("#drawn")).to_be_visible()
+
+
+def test_a_thumbnail_keeps_the_focus(page: "api.Page") -> None:
+    two_pictures(page)
+    page.locator("#pictures button").first.focus()
+    page.keyboard.press("Enter")
+    api.expect(page.locator("#status")).to_contain_text("one.png")
+    api.expect(page.locator("#pictures button").first).to_be_focused()
+
+
+def test_a_box_stays_on_the_picture_that_it_was_begun_on(page: "api.Page") -> None:
+    two_pictures(page)
+    page.locator("#explain summary").click()
+    frame = page.locator("#canvas").bounding_box()
+    page.mouse.move(frame["x"] + 5, frame["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 50, frame["y"] + 40)
+    page.set_input_files("#files", [{"name": "three.png", "mimeType": "image/png", "buffer": picture((60, 120))}])
+    api.expect(page.locator("#pictures button")).to_have_count(3)
+    page.mouse.up()
+    api.expect(page.locator("#status")).to_contain_text("two.png")
+    assert page.evaluate("pictures.map((picture) => picture.labels.length)") == [0, 1, 0]
+
+
+def test_a_picture_can_be_swiped_over_unless_boxes_are_drawn(page: "api.Page") -> None:
+    two_pictures(page)
+    touch = "getComputedStyle(canvas).touchAction"
+    assert page.evaluate(touch) == "auto"
+    page.locator("#explain summary").click()
+    api.expect(page.locator("#canvas")).to_have_class("draws")
+    assert page.evaluate(touch) == "none"
+
+
 def test_faults_are_said(page: "api.Page") -> None:
     page.set_input_files(
         "#files",

@@ -108,10 +108,13 @@ def make_app(
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         began = time.perf_counter()
-        answer = await call_next(request)
-        route = request.scope.get("route")
-        path = getattr(route, "path", "other")
-        meters.requests.labels(path, str(answer.status_code)).inc()
+        status = 500
+        try:
+            answer = await call_next(request)
+            status = answer.status_code
+        finally:
+            path = getattr(request.scope.get("route"), "path", "other")
+            meters.requests.labels(path, str(status)).inc()
         meters.seconds.labels(path).observe(time.perf_counter() - began)
         for header, value in HEADERS.items():
             answer.headers.setdefault(header, value)
@@ -153,7 +156,7 @@ def make_app(
         data, said = await picture_of(request, limits)
         boxes, classes = said.pop("boxes", None), said.pop("classes", None)
         _no_more(said)
-        async with batcher[0].lock:  # the engine is asked by one thread at a time
+        async with batcher[0].turn():  # the engine is asked by one thread at a time
             picture = await asyncio.to_thread(decoded, data, limits)
             if isinstance(picture, Refused):
                 raise picture
@@ -225,7 +228,7 @@ def _version() -> str:
 def _threshold(given: object) -> float:
     try:
         value = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not 0 <= value <= 1:
         raise Refused(422, f"threshold is {str(given)[:40]!r}; allowed: 0 to 1.")
@@ -250,7 +253,7 @@ def _labels(boxes: object, classes: object, size: tuple[int, int], names: tuple[
         if not (
             isinstance(box, list)
             and len(box) == 4
-            and all(type(value) in (int, float) and math.isfinite(value) for value in box)
+            and all(type(value) in (int, float) for value in box)
             and 0 <= box[0] < box[2] <= width
             and 0 <= box[1] < box[3] <= height
         ):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from PIL import Image
@@ -46,6 +47,7 @@ class Batcher:
         self.seen = seen
         self.lock = asyncio.Lock()
         self.queue: asyncio.Queue[_Job] = asyncio.Queue(limits.queue)
+        self._waiting = 0  # for a turn
 
     async def ask(self, data: bytes) -> Answer:
         """The objects in a picture file.
@@ -63,6 +65,27 @@ class Batcher:
             return await asyncio.wait_for(job.answer, self.limits.seconds)
         except TimeoutError:
             raise too_late(self.limits) from None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The engine for one who does not ask for objects, under the same limits.
+
+        Raises:
+            Refused: too many wait, or it takes too long.
+        """
+        if self._waiting >= self.limits.queue:
+            raise too_busy(self.limits)
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self.lock.acquire(), self.limits.seconds)
+        except TimeoutError:
+            raise too_late(self.limits) from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     async def work(self) -> None:
         """Answer for ever."""

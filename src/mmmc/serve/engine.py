@@ -64,7 +64,7 @@ class FileEngine:
 
     def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
         """Objects of each picture, best first."""
-        return _found(self.detector(pictures))
+        return _found(self.detector(pictures, batch_size=len(pictures)))
 
 
 class RunEngine:
@@ -76,7 +76,7 @@ class RunEngine:
 
     def __call__(self, pictures: Sequence[Image.Image]) -> list[list[Found]]:
         """Objects of each picture, best first."""
-        return _found(self.predictor(pictures))
+        return _found(self.predictor(pictures, batch_size=len(pictures)))
 
     def draw(
         self,

@@ -21,6 +21,9 @@ from mmmc.serve.limits import Limits, Refused, too_many_bytes, too_many_pixels, 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 """Kinds of pictures that are read; others have decoders that nobody should offer to strangers."""
 
+SCANS = 64
+"""Of a JPEG, at most. Each is a pass over all pixels, however few bytes it has; progressive pictures have about ten."""
+
 PATIENCE = 4
 """A body may be this many times too large and still be read to its end, so that its sender can hear the answer."""
 
@@ -71,7 +74,7 @@ async def picture_of(request: Request, limits: Limits) -> tuple[bytes, dict[str,
         raise Refused(
             415, f"Content-Type is {kind!r}; allowed: multipart/form-data, application/json, image/*, octet-stream."
         )
-    open_picture(body, limits)
+    await asyncio.to_thread(open_picture, body, limits)  # a header may be millions of segments
     return body, said
 
 
@@ -81,6 +84,8 @@ def open_picture(data: bytes, limits: Limits) -> Image.Image:
     Raises:
         Refused: not a picture of an allowed kind, or one of too many pixels.
     """
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > SCANS:
+        raise Refused(422, f"The JPEG has too many scans; allowed: {SCANS}.", scans=SCANS)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

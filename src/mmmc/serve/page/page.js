@@ -42,7 +42,7 @@ async function add(files) {
       image.src = url;
       await image.decode();
       pictures.push({ file, url, image, answer: await answer.json(), labels: [] });
-      show(pictures.length - 1);
+      show(begun ? shown : pictures.length - 1); // no picture is taken away while somebody draws on it
     } catch (error) {
       faults.push(`${file.name}: ${error.message}`);
     }
@@ -52,7 +52,8 @@ async function add(files) {
 
 function show(index) {
   shown = index;
-  $("drawn").hidden = true;
+  if (!begun) $("drawn").hidden = true;
+  const focused = $("pictures").contains(document.activeElement);
   $("stage").hidden = shown < 0;
   $("pictures").replaceChildren(
     ...pictures.map((picture, i) => {
@@ -69,8 +70,9 @@ function show(index) {
       return button;
     })
   );
+  if (focused && shown >= 0) $("pictures").children[shown].focus();
   $("save").disabled = $("clear").disabled = shown < 0;
-  draw();
+  if (!begun) draw();
 }
 
 function rectangle(context, [x1, y1, x2, y2], name, text, dashed) {
@@ -193,7 +195,10 @@ async function explain(figure) {
       body: JSON.stringify(body),
     });
     if (!answer.ok) throw new Error(await fault(answer));
-    $("drawing").src = URL.createObjectURL(await answer.blob());
+    const drawing = await answer.blob();
+    if (picture !== current()) return;
+    URL.revokeObjectURL($("drawing").src);
+    $("drawing").src = URL.createObjectURL(drawing);
     $("caption").textContent =
       figure === "labels"
         ? "Points that would be trained as positive, level by level, in the colour of their object."
@@ -204,7 +209,7 @@ async function explain(figure) {
     $("drawn").scrollIntoView({ block: "nearest" });
     say("Drawn.");
   } catch (error) {
-    say(error.message, true);
+    if (picture === current()) say(error.message, true);
   }
 }
 
@@ -242,10 +247,10 @@ addEventListener("DOMContentLoaded", async () => {
   const canvas = $("canvas");
   canvas.onkeydown = (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step && pictures[shown + step]) show(shown + step);
+    if (step && !begun && pictures[shown + step]) show(shown + step);
   };
   canvas.onpointerdown = (event) => {
-    if (!$("explain").open) return;
+    if (!$("explain").open || !event.isPrimary || event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     begun = place(event);
   };
