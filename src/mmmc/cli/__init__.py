@@ -12,7 +12,7 @@ from mmmc.errors import InputError, did_you_mean
 VERBS = {
     "train": "train a detector on labelled pictures",
     "eval": "score a trained detector with COCO's measure",
-    "export": "write a detector as one file that needs no PyTorch",
+    "export": "write a detector for ONNX Runtime or OpenVINO, without PyTorch",
     "serve": "serve a detector over HTTP, with a page for people",
     "predict": "find objects in pictures, videos, large pictures in tiles",
     "diagnose": "say what a detector loses, and what misalignment costs, as AP",
@@ -20,7 +20,7 @@ VERBS = {
     "compare": "say by how much two detectors differ on the same pictures, and how sure that is",
     "show": "draw what a run sees: ground truth, predictions, labels, loss maps",
     "info": "count parameters and multiply-adds of a detector",
-    "data": "check, convert, split, count, shrink a set; make the embedded one",
+    "data": "check, convert, split, tile, count, shrink a set; make the embedded one",
     "recipes": "list the recipes, or print one",
     "assigners": "list the label assigners, or print the page of one",
     "doctor": "print what a bug report needs, and try what breaks most often",

@@ -97,7 +97,9 @@ def add_set(parser: ArgumentParser) -> None:
         help="COCO JSON instead of the run's own; or a data.yaml, or a folder of XML files",
     )
     parser.add_argument("--images", type=str | None, default=None, help="folder of its pictures")
-    parser.add_argument("--format", type=FormatName | None, default=None, help="take, instead of looking")
+    parser.add_argument(
+        "--format", type=FormatName | None, default=None, help="coco, yolo or voc (default: recognised by looking)"
+    )
 
 
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:

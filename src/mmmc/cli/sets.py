@@ -181,7 +181,7 @@ def _parser(action: str, description: str) -> ArgumentParser:
     parser = verb_parser(f"data {action}", description)
     parser.add_argument("path", type=str, metavar="PATH", help="folder of a set, a COCO JSON, or a data.yaml")
     kind = Literal["coco", "yolo", "voc"] | None
-    parser.add_argument("--format", type=kind, default=None, help="take, instead of looking")
+    parser.add_argument("--format", type=kind, default=None, help="coco, yolo or voc (default: recognised by looking)")
     return parser
 
 

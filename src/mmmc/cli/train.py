@@ -42,7 +42,12 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")
     parser.add_argument("--init", type=str | None, default=None, help="run, weights file, or torchvision's FCOS file")
     parser.add_argument("--time", type=str | None, default=None, help="fit the training into 90s, 20m, 1.5h …")
-    parser.add_argument("--accelerator", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument(
+        "--accelerator",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="where to train; auto takes a GPU if there is one",
+    )
     parser.add_argument("--devices", type=str, default="auto", help="devices on each node")
     parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
     parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")

@@ -89,7 +89,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
             "criterion.quality_target: centerness",
             "the quality branch learns to be silent away from the middle of objects",
             "FCOS on BCCD",
-            "better there than a branch that learns GIoU",
+            "better than GIoU where boxes began at 0; with today's start it cannot be told",
         ),
         Remedy("data", "unlabelled objects count as background: look at the false positives of best score first"),
     ),
@@ -102,14 +102,14 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
         Remedy(
             "--recipe small_mmmc",
             "RFA, and labels that both tasks choose together (APS)",
-            "Which reading of APS",
-            "APS alone: no gain over FCOS with the same start of its boxes on a part of signs, and small ones are lost",
+            "The paper's rows",
+            "1.5 AP above FCOS on BCCD, 0.8 below it on signs, three seeds each",
         ),
         Remedy(
             "criterion.quality_target",
             "what the branch learns that ranks boxes",
             "FCOS on BCCD",
-            "centerness is better there than GIoU",
+            "centerness is better than GIoU where boxes began at 0; with today's start it cannot be told",
         ),
     ),
 }
