@@ -111,6 +111,13 @@ def test_a_training_that_converges_lowers_its_loss(plan: Plan) -> None:
     assert (str(finding.found), finding.verdict) == ("+20.0 [+20.0, +20.0] (n = 3)", NOT_SEEN)
 
 
+def test_a_training_that_diverges_does_not_converge(plan: Plan) -> None:
+    losses = [0.20, 9.0, 9.0, 9.0, 9.0, 0.24]
+    record(plan, "MMMC, score align_only", dict.fromkeys(range(3), 0.3), agreement=[look(value) for value in losses])
+    finding = found(plan, "Alignment alone does not converge", "fall of the sum of both losses")
+    assert (str(finding.found), finding.verdict) == ("-20.0 [-20.0, -20.0] (n = 3)", SEEN)
+
+
 def test_records_that_do_not_say_it_are_named(plan: Plan) -> None:
     """What is recorded is not trained again, so the bare command would do nothing."""
     for name in ("FCOS, GIoU quality", "+ RFA"):
@@ -136,7 +143,19 @@ def test_labels_are_told_beside_the_plans_records(plan: Plan) -> None:
             beside.keep(plan, beside.OVERLAP, whole, {"atss_drop": 0.1, "paa_drop": None})
     assert [path.name for path in plan.path.parent.iterdir()] == ["plan.yaml", "found.overlap.jsonl"]
     assert str(found(plan, text, what).found) == "+10.0 [+10.0, +10.0] (n = 3)"
-    assert found(plan, text, what.replace("ATSS", "PAA")).found is None
+    other = found(plan, text, what.replace("ATSS", "PAA"))
+    # The training is sound, and is measured anew.
+    assert (other.found, other.again) == (None, found(plan, text, what).again)
+    assert other.again.startswith("mmmc study overlap ")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(-0.9, -0.2, SEEN), (-0.1, 0.05, SEEN), (-0.1, 0.06, OPEN), (0.06, 0.2, NOT_SEEN), (math.nan, math.nan, OPEN)],
+)
+def test_the_rule_of_verdicts_below_a_bound(low: float, high: float, wanted: str) -> None:
+    found = Difference((low + high) / 2, low, high, 1 if math.isnan(low) else 3)
+    assert verdict(found, below=0.05) == wanted
 
 
 @pytest.mark.parametrize(
@@ -181,6 +200,16 @@ def test_printed_gains_follow_from_the_papers_tables() -> None:
         else:
             assert row.printed in (None, 3.1), row
     assert checked == 3 + 1 + 3 + 2 + 1
+
+
+def test_aps_is_compared_with_boxes_that_begin_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMMC_DATA", "data")
+    plan = read_plan(STUDIES / "coco_table2.yaml")
+    for text in ("APS adds to FCOS", TOGETHER):
+        finding = found(plan, text)
+        assert "'FCOS, GIoU quality, boxes begin at 2 strides'" in finding.again
+        names = [name for name in plan.recipes if name in shlex.split(finding.again)]
+        assert {plan.recipes[name].model.box_bias for name in names} == {2.0}
 
 
 def test_every_claim_has_a_plan_and_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

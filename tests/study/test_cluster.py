@@ -67,6 +67,7 @@ def ray_of(nodes: list[dict[str, Any]]) -> ModuleType:
         ({"threads": 4}, 2 + 1),  # a GPU each: two of four on the first machine for its eight cores, one on the second
         ({"threads": 4, "gpus": 0}, 2 + 1 + 3),
         ({"threads": 1, "gpus": 0.5}, 8 + 2),
+        ({"threads": 1, "gpus": 0.2}, 8 + 5),
         ({"threads": 5}, 1 + 1),
         ({"threads": 4, "jobs": 9}, 9),
         ({"threads": 64, "jobs": 2}, 2),  # a cluster that grows

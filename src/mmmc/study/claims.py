@@ -43,7 +43,9 @@ class ClaimRow:
         fall: a loss, of whose relative fall over the training the row is.
         beside: kind of records beside the plan's; empty for the plan's own.
         options: of the command that makes those records.
-        within: the claim is that the number is not farther from 0; None where it is that it lies above.
+        within: the claim is that the number is not farther from 0; None where it is another.
+        below: the claim is that the number is not above this; None where it is another. Without either the claim is
+            that it lies above 0.
     """
 
     what: str
@@ -56,6 +58,7 @@ class ClaimRow:
     beside: str
     options: tuple[str, ...]
     within: float | None
+    below: float | None
 
     @property
     def unit(self) -> str:
@@ -127,22 +130,25 @@ def findings(plans: Sequence[Plan]) -> list[Finding]:
     return told
 
 
-def verdict(found: Difference | None, within: float | None = None) -> str:
+def verdict(found: Difference | None, within: float | None = None, below: float | None = None) -> str:
     """By the interval: where it lies wholly, there the truth is taken to lie; a single seed has none.
 
     A claim that a number is above 0 is seen where all of the interval is, and not seen where all of it is below. A
     claim that it is next to nothing is seen where all of the interval is `within` that of 0, and not seen where all of
-    it is farther away.
+    it is farther away. A claim that it is next to nothing or less is seen where all of the interval is `below` or less,
+    and not seen where all of it is above.
     """
     if found is None:
         return NOT_RUN
     if math.isnan(found.low):
         return OPEN
-    if within is None:
-        inside, outside = found.low > 0, found.high < 0
-    else:
+    if within is not None:
         inside = -within <= found.low and found.high <= within
         outside = found.low > within or found.high < -within
+    elif below is not None:
+        inside, outside = found.high <= below, found.low > below
+    else:
+        inside, outside = found.low > 0, found.high < 0
     return SEEN if inside else NOT_SEEN if outside else OPEN
 
 
@@ -150,6 +156,7 @@ def _row(content: Mapping[str, Any]) -> ClaimRow:
     def variants(key: str) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(entry.split(" | ")) for entry in content.get(key, ()))
 
+    claimed = {name: value / 100 for name, value in content.get("claimed", {}).items()}
     return ClaimRow(
         what=content.get("what", ""),
         plus=variants("plus"),
@@ -160,7 +167,8 @@ def _row(content: Mapping[str, Any]) -> ClaimRow:
         fall=content.get("fall", ""),
         beside=content.get("beside", ""),
         options=tuple(shlex.split(content.get("options", ""))),
-        within=content["claimed"]["within"] / 100 if "claimed" in content else None,
+        within=claimed.get("within"),
+        below=claimed.get("below"),
     )
 
 
@@ -190,11 +198,11 @@ def _finding(claim: Claim, row: ClaimRow, plan: Plan, known: Recorded) -> Findin
     told = student(values)
     different = list(dict.fromkeys(names))
     again = plan.command(different, action=row.beside or "run", options=row.options)
-    if silent:
+    if silent and not row.beside:
         # What is recorded is not trained again, and the old folders hold the old records.
         anew = plan.command(different, options=("--out", "NEW"))
         again = f"remove their lines from {plan.records}, which do not say it, then {anew}"
-    return Finding(claim, row, plan.set, told, verdict(told, row.within), again)
+    return Finding(claim, row, plan.set, told, verdict(told, row.within, row.below), again)
 
 
 def _value(row: ClaimRow, plus: Sequence[Record], minus: Sequence[Record]) -> float | None:

@@ -124,7 +124,8 @@ class OnRay(Workers):
         """Runs that fit on the machines that there are."""
         needs = {"CPU": self._threads, "GPU": self._gpus}
         return sum(
-            int(min(node["Resources"].get(name, 0) // need for name, need in needs.items() if need))
+            # Not `//`: of floats 1 // 0.2 is 4.
+            int(min((node["Resources"].get(name, 0) + 1e-6) / need for name, need in needs.items() if need))
             for node in self._ray.nodes()
             if node["Alive"]
         )
