@@ -87,6 +87,9 @@ def test_two_files_of_anybodys_detectors(tmp_path: Path, capsys: pytest.CaptureF
         ([*asked, "--resamples", "0"], "--resamples is 0; allowed: at least 1"),
         ([*asked, "--seed", "-1"], "--seed is -1; allowed: at least 0"),
         ([*asked[:4], only_crowds], "no object to find"),
+        ([*asked, "--data", "other"], "--data is for a run; two files of results need --annotations alone"),
+        ([*asked, "--batch_size", "4"], "--batch_size is for a run"),
+        ([*asked, "--format", "yolo"], "--format is for a run"),
     ):
         assert main(words) == 2
         assert message in capsys.readouterr().err

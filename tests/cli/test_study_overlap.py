@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmmc.assign import ATSS
 from mmmc.cli import main
 from mmmc.recipe import load_recipe
 from mmmc.study import beside, records
@@ -31,6 +32,9 @@ def test_a_finished_run_is_measured_beside_the_records(
         f"--only A --seeds '[0]' --out {tmp_path / 'runs'}\n"
     )
     shutil.copytree(tiny_run, tmp_path / "runs" / run.folder)
+    # The set has moved since, and the plan says where to.
+    copied = tmp_path / "runs" / run.folder / "recipe.yaml"
+    copied.write_text(copied.read_text().replace(data["path"], "gone"))
     assert main([*command, "--assigners", "atss(square_strides=2),paa"]) == 0
     said = capsys.readouterr().out
     assert "A, tiny, seed 0" in said
@@ -39,6 +43,15 @@ def test_a_finished_run_is_measured_beside_the_records(
     assert beside.load(plan, beside.OVERLAP) == {run.identity: record}
     assert 0 <= record["metrics"]["atss_aligned"] <= 1
     assert {"paa_drop", "gap_middle", "objects"} <= record["metrics"].keys()
+    assert record["rules"]["atss"] == repr(ATSS(square_strides=2.0))
+    # Another call adds to it; two rules of one class would have one name.
+    assert main([*command, "--assigners", "fcos"]) == 0
+    (both,) = records.load(tmp_path / "found.overlap.jsonl")
+    assert record["metrics"].items() < both["metrics"].items()
+    assert both["rules"].keys() == {"atss", "paa", "fcos"}
+    capsys.readouterr()
+    assert main([*command, "--assigners", "atss(topk=3),atss"]) == 2
+    assert "names atss twice; allowed: each class once in a call" in capsys.readouterr().err
     # A record of the training stays what it is, and is none of these.
     assert "AP" not in record["metrics"]
     assert not plan.records.exists()

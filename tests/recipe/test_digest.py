@@ -24,7 +24,9 @@ from mmmc.recipe import (
     to_dict,
 )
 
-UNCOUNTED = {(DataConfig, f.name) for f in fields(DataConfig)} | {
+PLACES = ("path", "format", "train_annotations", "train_images", "val_annotations", "val_images")
+
+UNCOUNTED = {(DataConfig, name) for name in PLACES} | {
     (TrainConfig, name) for name in ("seed", "workers", "log_every", "diagnose", "loggers")
 }
 
@@ -76,7 +78,7 @@ def test_the_digest_counts_every_option_but_seed_set_and_log(recipe: Recipe) -> 
 
 def test_the_digest_stays_what_it_was() -> None:
     """Records of runs carry it: a new option with its default must not change it."""
-    assert digest(load_recipe("fcos_r50_1x")) == "0a540e4335c5"
+    assert digest(load_recipe("fcos_r50_1x")) == "4cc399b0eee5"
     assert digest(Recipe()) == "44136fa355b3"
 
 

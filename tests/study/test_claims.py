@@ -140,13 +140,22 @@ def test_labels_are_told_beside_the_plans_records(plan: Plan) -> None:
     for run in plan.runs():
         if run.name == "MMMC (+ RFA + APS)":
             whole = told(run.identity, {"AP": 0.4}) | {"agreement": []}
-            beside.keep(plan, beside.OVERLAP, whole, {"atss_drop": 0.1, "paa_drop": None})
+            beside.keep(plan, beside.OVERLAP, whole, {"atss_drop": 0.1, "paa_drop": None}, {})
     assert [path.name for path in plan.path.parent.iterdir()] == ["plan.yaml", "found.overlap.jsonl"]
     assert str(found(plan, text, what).found) == "+10.0 [+10.0, +10.0] (n = 3)"
     other = found(plan, text, what.replace("ATSS", "PAA"))
     # The training is sound, and is measured anew.
     assert (other.found, other.again) == (None, found(plan, text, what).again)
     assert other.again.startswith("mmmc study overlap ")
+    # Of other rules it says nothing of the claim; of those that the command names it does.
+    for line, wanted in (("atss(topk=3)", None), ("atss(square_strides=4)", "+20.0 [+20.0, +20.0] (n = 3)")):
+        for run in plan.runs():
+            if run.name == "MMMC (+ RFA + APS)":
+                whole = told(run.identity, {"AP": 0.4})
+                others = beside.rules(line, run.recipe)
+                beside.keep(plan, beside.OVERLAP, whole, {"atss_drop": 0.2}, others)
+        difference = found(plan, text, what).found
+        assert (None if difference is None else str(difference)) == wanted
 
 
 @pytest.mark.parametrize(

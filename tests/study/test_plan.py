@@ -59,6 +59,13 @@ def test_every_set_has_folders_of_its_own(tiny_set: Path, tmp_path: Path) -> Non
     assert len({run.folder for plan in plans for run in plan.runs()}) == 3 * 4
 
 
+def test_other_pictures_of_the_set_are_other_runs(tiny_set: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "plan.yaml", tiny_set)
+    clip = write(tmp_path / "clip.yaml", tiny_set, PLAN.replace("common:", "common:\n  data: {{bad_boxes: clip}}"))
+    plans = read_plan(path), read_plan(clip)
+    assert len({run.identity for plan in plans for run in plan.runs()}) == 2 * 4
+
+
 def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tiny_set: Path, tmp_path: Path) -> None:
     """A link to a set has another name than the set, by which the run itself calls it."""
     plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), only=["FCOS"], seeds=[0])
@@ -92,12 +99,28 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
         (("variants:", "tried: {{FCOS: 0}}\nvariants:"), "tried: FCOS is 0; allowed: a whole number from 1"),
         (("seeds: [0, 1]", "seeds: [true]"), "allowed: whole numbers"),
         ((PLAN[PLAN.index("variants:") :], "variants: [FCOS]"), "variants is .*allowed: a mapping"),
+        (('"FCOS":', "4:"), r"variants: the name 4 is no text; allowed: text, as \"4\" in quotes"),
+        (('"FCOS":', "off:"), "variants: the name False is no text"),
+        (('"FCOS": {{}}', '"FCOS": small_atss'), "variants: FCOS is 'small_atss'; allowed: a mapping"),
+        (
+            ('"FCOS": {{}}', '"FCOS": {{data: {{path: x}}}}'),
+            "variants: FCOS: data.path is 'x'; allowed: the plan's own",
+        ),
+        (
+            ("common:", "common:\n  data: {{val_images: x}}"),
+            "variants: FCOS: data.val_images is 'x'; allowed: the plan",
+        ),
+        (("variants:", "common: small\nvariants:"), r"plan\.yaml: common is 'small'; allowed: a mapping"),
+        (("variants:", "common: [a]\nvariants:"), r"common is \['a'\]; allowed: a mapping"),
     ],
 )
 def test_what_cannot_be_read(change: tuple[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         read_plan(write(tmp_path / "plan.yaml", "data", PLAN.replace(*change)))
     with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "other.yaml")
+    (tmp_path / "other.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"other\.yaml is no text in UTF-8"):
         read_plan(tmp_path / "other.yaml")
 
 

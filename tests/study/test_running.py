@@ -101,6 +101,16 @@ def test_a_run_takes_as_long_as_the_slowest_so_far(
     assert said[-1] == "2 runs are left for want of time."
 
 
+def test_a_run_takes_as_long_as_the_slowest_recorded_on_the_set(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    usual = {"version": "0", "metrics": {"AP": 0.5}, "iterations": 1, "recipe_hash": "x", "machine": {}, "seed": 0}
+    for name, seconds in (("other", 9999), ("tiny", 30), ("tiny", 70)):
+        records.append(plan.records, {**usual, "name": str(seconds), "set": name, "seconds": seconds})
+    said: list[str] = []
+    assert train_plan(plan, Here(tmp_path / "runs"), time_budget=60.0, say=said.append)
+    assert said[1:] == ["4 runs are left for want of time."]
+
+
 def test_a_run_that_does_not_listen_is_ended_by_force(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +184,16 @@ def test_failures_beside_the_records(tmp_path: Path) -> None:
         failures.beside(path).write_text(wrong)
         with pytest.raises(InputError, match=message):
             failures.load(path)
+
+
+def test_a_run_that_goes_on_finds_the_set_where_the_plan_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "checkpoint.pt").touch()
+    (tmp_path / "a" / "recipe.yaml").write_text("data: {path: old}\n")
+    process.recipe_of(tmp_path, "a").write_text("data: {path: new}\n")
+    monkeypatch.setattr(sys, "executable", "true")
+    process.begin(tmp_path, "a", 1).end()
+    assert (tmp_path / "a" / "recipe.yaml").read_text() == "data: {path: new}\n"
 
 
 def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:

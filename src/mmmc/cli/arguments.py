@@ -18,6 +18,7 @@ from mmmc.data.formats import FormatName, look, source_of
 from mmmc.errors import InputError
 from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor, scored_batches
+from mmmc.recipe import DataConfig
 from mmmc.recipe.reading import explain
 from mmmc.runtime import OPENERS
 from mmmc.training.sets import open_sets, read_part
@@ -102,6 +103,21 @@ def add_set(parser: ArgumentParser) -> None:
     )
 
 
+OF_RUNS = {"data": "--data", "images": "--images", "format": "--format", "batch_size": "--batch_size"}
+"""Options that only a run has, by their place in the configuration."""
+
+
+def refuse_options_of_runs(config: Namespace, instead: str) -> None:
+    """Of a call that names COCO results alone: `instead` says what needs annotations and nothing else.
+
+    Raises:
+        InputError: an option is given that would have no effect.
+    """
+    for name, flag in OF_RUNS.items():
+        if config[name] is not None:
+            raise InputError(f"{flag} is for a run; {instead} --annotations alone.")
+
+
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:
     """The set that `add_set`'s arguments name, with the categories of the detector, or the run's scored pictures."""
     data = predictor.recipe.data
@@ -116,9 +132,9 @@ def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool =
     return _known(predictor, read_part(data, source, require_objects=require_objects))
 
 
-def own_set(predictor: Predictor) -> CocoSet:
-    """The pictures that the run was scored on."""
-    return _known(predictor, open_sets(predictor.recipe.data)[1])
+def own_set(predictor: Predictor, data: DataConfig | None = None) -> CocoSet:
+    """The pictures that the run was scored on, which may lie elsewhere by now."""
+    return _known(predictor, open_sets(data or predictor.recipe.data)[1])
 
 
 def open_folder(

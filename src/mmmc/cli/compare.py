@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmmc.cli.arguments import add_set, detect_all, device, open_set, parse, verb_parser
+from mmmc.cli.arguments import add_set, detect_all, device, open_set, parse, refuse_options_of_runs, verb_parser
 from mmmc.data.coco import CocoSet, read_coco
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
@@ -66,6 +66,8 @@ def _detections(config: Namespace) -> tuple[CocoSet, list[dict[str, Any]], list[
     }
     if not runs and config.annotations is None:
         raise InputError("Two files of results need --annotations, the COCO JSON that they are to be compared with.")
+    if not runs:
+        refuse_options_of_runs(config, "two files of results need")
     sets = {name: open_set(config, predictor) for name, predictor in runs.items()}
     # Scoring sees bad boxes as the file has them; pictures are not opened.
     pictures = (

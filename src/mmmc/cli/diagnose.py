@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import track
 
-from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
+from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, refuse_options_of_runs, verb_parser
 from mmmc.data.coco import CocoSet, read_coco
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
@@ -17,9 +17,6 @@ from mmmc.misalignment import Boxes, Diagnosis, Truth, diagnose
 from mmmc.predictor import scored_batches
 from mmmc.report import diagnose_run, on_terminal, write_report
 from mmmc.report.run import Drawn
-
-OF_RUNS = {"data": "--data", "images": "--images", "batch_size": "--batch_size"}
-"""Options that only a run has, by their place in the configuration."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -66,9 +63,7 @@ def _refuse_together(config: Namespace) -> None:
         return
     if config.annotations is None:
         raise InputError("--detections needs --annotations, the COCO JSON that they are to be compared with.")
-    for name, flag in OF_RUNS.items():
-        if config[name] is not None:
-            raise InputError(f"{flag} is for a run; --detections needs --annotations alone.")
+    refuse_options_of_runs(config, "--detections needs")
 
 
 def _of_run(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:

@@ -32,6 +32,16 @@ from mmmc.training.folder import RunFolder
 CLUSTERS = ("ray",)
 ACTIONS = ("run", "status", "collect", "table", "figure", "overlap", "claims")
 
+OF_PAPER = {
+    "plans": "--plan",
+    "format": "--format",
+    "data": "--data",
+    "seeds": "--seeds",
+    "only": "--only",
+    "shard": "--shard",
+}
+"""Options that only a table of the paper has, by their place in the configuration."""
+
 
 def run(arguments: Sequence[str]) -> None:
     """Train plans, say how far they are, collect records of runs, or make tables and figures of them."""
@@ -76,7 +86,13 @@ def run_plans(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--gpus", type=float | None, default=None, help="of each run on a cluster (default: 1 if it has any)"
     )
-    parser.add_argument("--time", type=str | None, default=None, help="begin no run that would end later: 90s, 20m …")
+    parser.add_argument(
+        "--time",
+        type=str | None,
+        default=None,
+        help="begin no run that, by the slowest recorded on the set, would end later: 90s, 20m …; of the first runs of "
+        "a plan without records nothing is known",
+    )
     parser.add_argument(
         "--minutes", type=float | None, default=None, help="end after so many; runs that are cut go on the next time"
     )
@@ -209,8 +225,9 @@ def print_table(arguments: Sequence[str]) -> None:
     if len(config.files) == 1 and config.files[0].isdigit():
         _print_paper_table(config)
         return
-    if config.plans or config.format != "markdown":
-        raise InputError(f"--plan and --format need the number of a table of the paper; allowed: {_numbers()}.")
+    for name, flag in OF_PAPER.items():
+        if config[name] != parser.get_default(name):
+            raise InputError(f"{flag} needs the number of a table of the paper; allowed: {_numbers()}.")
     plain = config.against is None
     metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
     rows = table.summary([record for file in config.files for record in records.load(file)], metrics)

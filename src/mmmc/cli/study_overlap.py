@@ -9,16 +9,14 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
-from mmmc.cli.arguments import device, parse, verb_parser
+from mmmc.cli.arguments import device, own_set, parse, verb_parser
 from mmmc.cli.study_plans import add_choice, plans_of
 from mmmc.errors import InputError
 from mmmc.misalignment.overlap import PARTS, LabelOverlap, label_overlap
 from mmmc.predictor import Predictor, scored_batches
-from mmmc.recipe.naming import named_assigners
 from mmmc.study import beside
 from mmmc.study.plan import Plan, Run
 from mmmc.study.process import record_of
-from mmmc.training.sets import open_sets
 
 
 def measure(arguments: Sequence[str]) -> None:
@@ -27,7 +25,7 @@ def measure(arguments: Sequence[str]) -> None:
         "study overlap",
         "Overlap of a run's labels with those of other rules on the same predictions, in thirds of the scored objects "
         "of each size by their gap: the IoU that the best-scored point of an object falls short of the best. Kept in a "
-        "file beside the plan's records.",
+        "file beside the plan's records, beside what was measured there before with other rules.",
     )
     parser.add_argument("plans", type=str, nargs="+", metavar="PLAN", help="YAML files whose runs are looked at")
     add_choice(parser)
@@ -56,11 +54,10 @@ def _look(plan: Plan, run: Run, config: Namespace) -> LabelOverlap:
             f"{plan.command([run.name], [run.seed], options=('--out', str(out)))}"
         )
     predictor = Predictor.load(out / run.folder, weights="last", device=device(config.device))
-    _, pictures = open_sets(predictor.recipe.data)
-    named = [one.assigner for one in named_assigners(config.assigners, predictor.recipe)]
-    others = {type(rule).__name__.lower(): rule for rule in named}
+    others = beside.rules(config.assigners, run.recipe)
+    pictures = own_set(predictor, run.recipe.data)
     found = label_overlap(predictor, others, scored_batches(predictor, pictures, 1))
-    beside.keep(plan, beside.OVERLAP, {**record, "name": run.name, "set": run.set}, found.metrics())
+    beside.keep(plan, beside.OVERLAP, {**record, "name": run.name, "set": run.set}, found.metrics(), others)
     return found
 
 

@@ -20,10 +20,13 @@ from mmmc.criterion import Criterion
 from mmmc.errors import InputError, did_you_mean
 from mmmc.parts import Part
 from mmmc.recipe.classes import classes_named, dotted_content, dotted_flags, import_class, same_class
-from mmmc.recipe.config import DataConfig, Recipe, TrainConfig
+from mmmc.recipe.config import Recipe, TrainConfig
 
 UNCOUNTED = ("seed", "workers", "log_every", "diagnose", "loggers")
 """Options of the training that change nothing but the seed, or how a run is logged."""
+
+PLACES = ("path", "train_annotations", "train_images", "val_annotations", "val_images")
+"""Options of the data that say where a set lies."""
 
 SHIPPED = resources.files("mmmc") / "recipes"
 
@@ -261,9 +264,12 @@ def _defaults(kind: Any) -> dict[str, Any]:
 def digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits of what decides the result, apart from seed and set, and from how it is logged.
 
-    Options at their defaults do not count, so a new option leaves the digests of old recipes as they were.
+    Which pictures and boxes of the set are used does count. Options at their defaults do not, so a new option leaves
+    the digests of old recipes as they were.
     """
     usual = TrainConfig()
     train = replace(recipe.train, **{name: getattr(usual, name) for name in UNCOUNTED})
-    deciding = _without_defaults(to_dict(replace(recipe, data=DataConfig(), train=train)), to_dict(Recipe()))
+    nowhere: dict[str, Any] = dict.fromkeys(("format", *PLACES))
+    counted = replace(recipe, data=replace(recipe.data, **nowhere), train=train)
+    deciding = _without_defaults(to_dict(counted), to_dict(Recipe()))
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mmmc.study.beside import load
+from mmmc.study.beside import load, of_rules, rules
 from mmmc.study.plan import Plan
 from mmmc.study.table import Difference, student
 
@@ -114,16 +114,16 @@ def findings(plans: Sequence[Plan]) -> list[Finding]:
     Raises:
         InputError: records cannot be read.
     """
-    known: dict[tuple[str, str], Recorded] = {}
+    known: dict[tuple[str, str, tuple[str, ...]], Recorded] = {}
     told = []
     for claim in claims():
         for row in claim.rows:
             able = {plan.set: plan for plan in reversed(plans) if _names(row.plus + row.minus, plan) is not None}
             for name in dict.fromkeys(plan.set for plan in plans if plan.set in able):
                 plan = able[name]
-                key = (str(plan.path), row.beside)
+                key = (str(plan.path), row.beside, row.options)
                 if key not in known:
-                    known[key] = _recorded(plan, row.beside)
+                    known[key] = _recorded(plan, row)
                 told.append(_finding(claim, row, plan, known[key]))
             if not able:
                 told.append(Finding(claim, row, "", None, NOT_RUN, ""))
@@ -178,11 +178,14 @@ def _names(terms: Sequence[Sequence[str]], plan: Plan) -> list[str] | None:
     return None if None in found else [name for name in found if name is not None]
 
 
-def _recorded(plan: Plan, kind: str) -> Recorded:
+def _recorded(plan: Plan, row: ClaimRow) -> Recorded:
     """What is known of a plan's runs, of the kind that lies beside its records, or of the trainings themselves."""
-    known = load(plan, kind) if kind else plan.recorded()
-    runs = {(run.name, run.seed): known.get(run.identity) for run in plan.runs()}
-    return {run: record for run, record in runs.items() if record is not None}
+    known = load(plan, row.beside) if row.beside else plan.recorded()
+    runs = {(run.name, run.seed): (run.recipe, known[run.identity]) for run in plan.runs() if run.identity in known}
+    if not row.beside:
+        return {run: record for run, (_, record) in runs.items()}
+    _, assigners = row.options
+    return {run: of_rules(record, rules(assigners, recipe)) for run, (recipe, record) in runs.items()}
 
 
 def _finding(claim: Claim, row: ClaimRow, plan: Plan, known: Recorded) -> Finding:

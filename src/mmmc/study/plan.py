@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from mmmc.errors import InputError, did_you_mean
-from mmmc.recipe import Recipe, digest, load_recipe
-from mmmc.recipe.reading import merge
+from mmmc.recipe import DataConfig, Recipe, digest, load_recipe
+from mmmc.recipe.reading import PLACES, merge
 from mmmc.study import records
 
 KEYS = ("data", "recipe", "seeds", "records", "common", "variants", "tried")
@@ -133,7 +133,7 @@ def read_plan(
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, a
-            recipe is not allowed, a seed is there twice, or there is no variant of a name.
+            recipe is not allowed or of another set, a seed is there twice, or there is no variant of a name.
     """
     path = Path(path)
     content = _content(path)
@@ -156,6 +156,7 @@ def read_plan(
         own = dict(changes or {})
         recipe = own.pop("recipe", content["recipe"])
         recipes[name] = load_recipe(recipe, merge(common, own))
+        _require_set(f"{path}, variants: {name}", recipes[name].data, data)
     holdout = {bool(recipe.data.holdout) for recipe in recipes.values()}
     if len(holdout) != 1:
         raise InputError(f"{path}: some variants are scored on held out training pictures and some are not.")
@@ -177,6 +178,8 @@ def _content(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"Plan {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"Plan {path} is no text in UTF-8: {error}.") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
@@ -192,9 +195,28 @@ def _content(path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {key} is {content[key]!r}; allowed: {allowed}.")
     if not all(type(seed) is int for seed in content["seeds"]):
         raise InputError(f"{path}: seeds are {content['seeds']!r}; allowed: whole numbers.")
+    _require_changes(f"{path}: common", content.get("common"))
+    for name, changes in content["variants"].items():
+        if not isinstance(name, str):
+            raise InputError(f'{path}, variants: the name {name!r} is no text; allowed: text, as "4" in quotes.')
+        _require_changes(f"{path}, variants: {name}", changes)
     for name, count in content.get("tried", {}).items():
         if name not in content["variants"]:
             raise InputError(f"{path}, tried: no variant {name!r}.{did_you_mean(str(name), list(content['variants']))}")
         if type(count) is not int or count < 1:
             raise InputError(f"{path}, tried: {name} is {count!r}; allowed: a whole number from 1.")
     return content
+
+
+def _require_set(where: str, given: DataConfig, path: str) -> None:
+    """Records and folders are named after the plan's set, so no variant may have another."""
+    own = DataConfig(path=path)
+    for name in PLACES:
+        value = getattr(given, name)
+        if value != getattr(own, name):
+            raise InputError(f"{where}: data.{name} is {value!r}; allowed: the plan's own set alone, as its key data.")
+
+
+def _require_changes(where: str, changes: Any) -> None:
+    if changes is not None and not isinstance(changes, dict):
+        raise InputError(f"{where} is {changes!r}; allowed: a mapping of sections of the recipe to what they change.")

@@ -1,6 +1,6 @@
 """A run of a plan as a process of its own: begun or resumed, ended, and what became of it.
 
-Needs nothing but Python: it is all that the workers of a cluster load.
+Needs next to nothing but Python: it is all that the workers of a cluster load.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mmmc.files import in_place
 
 BEFORE_TRAINING = ("recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
 """Files that a run writes before its first step; a checkpoint is the last of them."""
@@ -102,6 +104,9 @@ def begin(out: Path, folder: str, threads: int, where: Path | None = None) -> Ru
     place = out / folder
     command = [sys.executable, "-m", "mmmc.study.tied", "train", "--quiet", "true", "--report", "false"]
     if (place / "checkpoint.pt").is_file():
+        # The set may lie elsewhere than when the run was begun.
+        with in_place(place / "recipe.yaml") as fresh:
+            shutil.copyfile(recipe_of(out, folder), fresh)
         command += ["--resume", str(place)]
     else:
         _remove_if_not_begun(place)

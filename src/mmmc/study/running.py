@@ -32,7 +32,8 @@ def train_plan(
     Args:
         plan: what is to be trained.
         workers: where. None of its runs is left there at the end, however this ends.
-        time_budget: seconds after which no run is begun that, by the slowest so far, would end later.
+        time_budget: seconds after which no run is begun that, by the slowest so far, would end later. So far is: of
+            the records of the plan's set and of this call; without a record nothing is known of the first runs.
         cut_after: seconds after which runs are cut; the next time they go on after their last finished epoch.
         retry: try runs again that failed before.
         say: told what begins and ends.
@@ -41,7 +42,8 @@ def train_plan(
         Whether no run failed.
     """
     workers.out.mkdir(parents=True, exist_ok=True)
-    began, slowest, sound = time.perf_counter(), 0.0, True
+    began, sound = time.perf_counter(), True
+    slowest = max((record["seconds"] for record in plan.recorded().values() if record["set"] == plan.set), default=0.0)
     waiting = plan.missing()
     say(f"{plan.path}: {len(plan.runs()) - len(waiting)} runs are recorded, {len(waiting)} to do.")
     failed = failures.load(plan.records)
