@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from mmmc.errors import InputError
-from mmmc.files import json_lines, new_folder, write_atomically, write_json_lines
+from mmmc.files import alone, json_lines, new_folder, write_atomically, write_json_lines, write_text
 
 
 @contextmanager
@@ -53,6 +54,30 @@ def test_the_older_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> N
 
     write_atomically(path, write)
     assert path.read_text() == "new"
+
+
+def test_writers_of_one_text_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that begins and ends while another writes, as another process does."""
+    path = tmp_path / "a.txt"
+
+    def write(temporary: Path) -> None:
+        temporary.write_text("fir")
+        with monkeypatch.context() as other:
+            other.setattr(os, "getpid", lambda: 0)
+            write_text(path, "second")
+        assert (path.read_text(), temporary.read_text()) == ("second", "fir")
+        temporary.write_text("first")
+
+    write_atomically(path, write, apart=True)
+    assert (names(tmp_path), path.read_text()) == (["a.txt"], "first")
+
+
+def test_whoever_is_alone_holds_a_file_open_for_writing(tmp_path: Path) -> None:
+    """Which is all that NFS locks."""
+    with alone(tmp_path), (tmp_path / ".lock").open("r+") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / ".lock").open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def full_disk(temporary: Path) -> NoReturn:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,14 +16,19 @@ from typing import Any
 from mmmc.errors import InputError
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], *, apart: bool = False) -> None:
     """Write beside the file and move into place, so that a full disk or a kill leaves the older file whole.
+
+    Args:
+        path: the file.
+        write: writes to the path that it is given.
+        apart: see `in_place`.
 
     Raises:
         InputError: the file cannot be written, for instance because the disk is full.
     """
     try:
-        with in_place(path) as temporary:
+        with in_place(path, apart=apart) as temporary:
             write(temporary)
     # PyTorch reports a full disk by a RuntimeError, which says nothing of a disk.
     except (OSError, RuntimeError) as error:
@@ -31,9 +38,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def in_place(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place at the end of the block, or goes if the block fails."""
-    temporary = path.with_name(f".{path.name}.part")
+def in_place(path: Path, *, apart: bool = False) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end of the block, or goes if the block fails.
+
+    Writers of the same moment that are kept `apart` never mix what they write, and the last one counts. A kill leaves
+    a file that nobody writes to again, so this is for small ones.
+    """
+    own = f".{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}" if apart else ""
+    temporary = path.with_name(f".{path.name}{own}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -93,7 +105,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"), apart=True)
 
 
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -110,12 +122,13 @@ def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """Wait for other processes that are in such a block for the same folder, and let none in meanwhile.
 
-    Some network file systems cannot lock a folder; there nobody waits.
+    Some network file systems cannot lock; there nobody waits.
     """
     handle = None
     with suppress(OSError):  # who writes there next says what is wrong with the folder
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        # Not the folder itself: NFS locks only what is open for writing. The file stays, for others may wait for it.
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(handle, fcntl.LOCK_EX)
     try:
         yield

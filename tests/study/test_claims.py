@@ -141,7 +141,7 @@ def test_labels_are_told_beside_the_plans_records(plan: Plan) -> None:
         if run.name == "MMMC (+ RFA + APS)":
             whole = told(run.identity, {"AP": 0.4}) | {"agreement": []}
             beside.keep(plan, beside.OVERLAP, whole, {"atss_drop": 0.1, "paa_drop": None}, {})
-    assert [path.name for path in plan.path.parent.iterdir()] == ["plan.yaml", "found.overlap.jsonl"]
+    assert {path.name for path in plan.path.parent.iterdir()} == {"plan.yaml", "found.overlap.jsonl", ".lock"}
     assert str(found(plan, text, what).found) == "+10.0 [+10.0, +10.0] (n = 3)"
     other = found(plan, text, what.replace("ATSS", "PAA"))
     # The training is sound, and is measured anew.

@@ -22,7 +22,7 @@ from mmmc.study import failures, process, records, workers
 from mmmc.study.on_paper import gpu_hours
 from mmmc.study.plan import Plan, read_plan
 from mmmc.study.process import RunProcess
-from mmmc.study.running import train_plan
+from mmmc.study.running import train_plan, write_recipe
 from mmmc.study.status import duration, status, words
 from mmmc.study.workers import Here, Workers
 
@@ -175,7 +175,7 @@ def test_failures_beside_the_records(tmp_path: Path) -> None:
     failures.forget(path, first)
     assert list(failures.load(path)) == [second]
     failures.forget(path, second)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     for wrong, message in (
         ("{", "is not JSON"),
         ("{}", "not a list of failed runs"),
@@ -194,6 +194,34 @@ def test_a_run_that_goes_on_finds_the_set_where_the_plan_says(tmp_path: Path, mo
     monkeypatch.setattr(sys, "executable", "true")
     process.begin(tmp_path, "a", 1).end()
     assert (tmp_path / "a" / "recipe.yaml").read_text() == "data: {path: new}\n"
+
+
+def test_a_run_that_another_process_trains_is_left_out(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until that process and all that it began are gone."""
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), only=["FCOS"], seeds=[0])
+    out = tmp_path / "runs"
+    (run,) = plan.runs()
+    (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "python").chmod(0o755)
+    (out / run.folder).mkdir(parents=True)
+    (out / run.folder / "environment.json").touch()
+    write_recipe(run, out)
+    monkeypatch.setattr(process, "GONE", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "python"))
+        other = process.begin(out, run.folder, 1)
+        assert not (out / run.folder).exists()
+        (out / run.folder).mkdir()
+        (out / run.folder / "environment.json").touch()
+        said: list[str] = []
+        assert train_plan(plan, Here(out), say=said.append)
+        assert said[-1] == "another process trains FCOS, seed 0; it is left out."
+        assert process.train(str(out), run.folder, 1, str(tmp_path)) == process.TAKEN
+        assert ((out / run.folder / "environment.json").exists(), failures.load(plan.records)) == (True, {})
+        other.end()
+        process.begin(out, run.folder, 1).end()
 
 
 def test_whoever_ends_the_plan_ends_its_runs(tiny_set: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Needs next to nothing but Python: it is all that the workers of a cluster load.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,22 @@ BEFORE_TRAINING = ("recipe.yaml", "environment.json", "repairs.jsonl", "checkpoi
 PATIENCE = 30.0
 """Seconds that a run has to end when it is told to."""
 
+GONE = 5.0
+"""Seconds after which a run is gone that was ended with whoever began it; one that is there yet is somebody else's."""
+
 MOMENT = 0.2
 """Seconds between looks at whether a run has ended."""
 
 
 Outcome = dict[str, Any] | str
 """What became of a run: the record that it left in its folder, or what ended it before."""
+
+TAKEN = "another process trains it"
+"""Outcome of a run that was not begun for that."""
+
+
+class TakenError(Exception):
+    """Another process trains in the folder of the run."""
 
 
 @dataclass
@@ -66,9 +78,12 @@ class RunProcess:
 
     def outcome(self) -> Outcome:
         """Of a run that has ended: its record, or the signal that ended it, or the last line of its log."""
+        record = record_of(self.out, self.folder)
+        if record is not None:  # maybe of another process, which came to the end while this one waited for it
+            return record
         status = self.process.returncode
         if status == 0:
-            return record_of(self.out, self.folder) or "ended without a record"
+            return "ended without a record"
         if status < 0:
             return f"ended by signal {-status} ({signal.Signals(-status).name})"
         lines = log_of(self.out, self.folder).read_text(encoding="utf-8", errors="replace").split("\n")
@@ -100,7 +115,16 @@ def begin(out: Path, folder: str, threads: int, where: Path | None = None) -> Ru
         folder: name of the run's.
         threads: that it computes with.
         where: folder that paths of the recipe are relative to; by default that of this process.
+
+    Raises:
+        TakenError: another process trains it.
     """
+    with _lock(out / f"{folder}.lock") as lock:
+        return RunProcess(out, folder, _process(out, folder, threads, where, lock))
+
+
+def _process(out: Path, folder: str, threads: int, where: Path | None, lock: int) -> subprocess.Popen[bytes]:
+    """The process of a run; it holds the lock until it and all that it began are gone."""
     place = out / folder
     command = [sys.executable, "-m", "mmmc.study.tied", "train", "--quiet", "true", "--report", "false"]
     if (place / "checkpoint.pt").is_file():
@@ -113,7 +137,7 @@ def begin(out: Path, folder: str, threads: int, where: Path | None = None) -> Ru
         command += ["--recipe", str(recipe_of(out, folder)), "--out", str(place)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     with log_of(out, folder).open("wb") as said:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=said,
@@ -121,8 +145,33 @@ def begin(out: Path, folder: str, threads: int, where: Path | None = None) -> Ru
             cwd=where,
             env=environment,
             start_new_session=True,
+            pass_fds=(lock,),
         )
-    return RunProcess(out, folder, process)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[int]:
+    """A file that one process at a time has locked."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    deadline = time.monotonic() + GONE
+    try:
+        while not _locked(handle):
+            if time.monotonic() > deadline:
+                raise TakenError
+            time.sleep(MOMENT)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # some network file systems cannot lock
+    return True
 
 
 def train(out: str, folder: str, threads: int, where: str) -> Outcome:
@@ -138,7 +187,10 @@ def train(out: str, folder: str, threads: int, where: str) -> Outcome:
     record = record_of(Path(out), folder)
     if record is not None:
         return record
-    process = begin(Path(out), folder, threads, Path(where))
+    try:
+        process = begin(Path(out), folder, threads, Path(where))
+    except TakenError:
+        return TAKEN
     try:
         while not process.ended():
             time.sleep(MOMENT)
@@ -149,6 +201,6 @@ def train(out: str, folder: str, threads: int, where: str) -> Outcome:
 
 def _remove_if_not_begun(folder: Path) -> None:
     """Remove what a run left that was ended before its first checkpoint; a folder with anything else stays."""
-    known = {*BEFORE_TRAINING, *(f".{name}.part" for name in BEFORE_TRAINING)}
-    if folder.is_dir() and known.issuperset(path.name for path in folder.iterdir()):
+    known = (*BEFORE_TRAINING, *(f".{name}*.part" for name in BEFORE_TRAINING))
+    if folder.is_dir() and all(any(path.match(name) for name in known) for path in folder.iterdir()):
         shutil.rmtree(folder)

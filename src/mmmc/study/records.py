@@ -37,7 +37,7 @@ def append(path: str | Path, record: dict[str, Any]) -> None:
     """Add a record to the file, in the place of an earlier one of the same run if there is one.
 
     The file is replaced as a whole, so it is never half written; processes that write at the same moment wait for one
-    another where the file system can lock folders.
+    another where the file system can lock files.
 
     Raises:
         InputError: the record or a line of the file lacks a field or has one of a wrong type, or the

@@ -11,7 +11,7 @@ from mmmc.files import write_text
 from mmmc.recipe import to_yaml
 from mmmc.study import failures, records
 from mmmc.study.plan import Plan, Run
-from mmmc.study.process import log_of, recipe_of, record_of
+from mmmc.study.process import TAKEN, log_of, recipe_of, record_of
 from mmmc.study.workers import Workers
 
 
@@ -27,7 +27,7 @@ def train_plan(
     """Train what is missing, and write each record as it comes.
 
     A run that was cut is resumed from its folder, after whatever ended it or this process. A run that fails is noted
-    (`mmmc.study.failures`) and does not hold up the others.
+    (`mmmc.study.failures`) and does not hold up the others. One that another process trains is left out.
 
     Args:
         plan: what is to be trained.
@@ -76,6 +76,9 @@ def train_plan(
                 slowest = max(slowest, time.perf_counter() - active.pop(run.folder))
                 if not isinstance(outcome, str):
                     _keep(plan, run, outcome, say)
+                    continue
+                if outcome == TAKEN:
+                    say(f"another process trains {run.name}, seed {run.seed}; it is left out.")
                     continue
                 sound = False
                 log = log_of(workers.out, run.folder)

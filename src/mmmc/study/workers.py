@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from mmmc.study.plan import Run
-from mmmc.study.process import MOMENT, Outcome, RunProcess, begin
+from mmmc.study.process import MOMENT, TAKEN, Outcome, RunProcess, TakenError, begin
 
 
 class Workers(ABC):
@@ -52,17 +52,23 @@ class Here(Workers):
         self._jobs = jobs
         self._threads = threads
         self._begun: list[tuple[Run, RunProcess]] = []
+        self._taken: list[Run] = []
 
     def places(self) -> int:
         """As many as were asked for."""
         return self._jobs
 
     def begin(self, run: Run) -> None:
-        """Begin its process."""
-        self._begun.append((run, begin(self.out, run.folder, self._threads)))
+        """Begin its process, unless another trains it."""
+        try:
+            self._begun.append((run, begin(self.out, run.folder, self._threads)))
+        except TakenError:
+            self._taken.append(run)
 
     def ended(self) -> list[tuple[Run, Outcome]]:
-        """Whose processes are gone."""
+        """Whose processes are gone, or are another's."""
+        if self._taken:
+            return [(self._taken.pop(), TAKEN)]
         over = [pair for pair in self._begun if pair[1].ended()]
         if not over:
             time.sleep(MOMENT)
