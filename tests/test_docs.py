@@ -39,6 +39,9 @@ OWN_FLAGS = {
     *(
         "figure",
         "object",
+        "picture",
+        "run",
+        "record",
         "table",
         "size",
         "classes",
@@ -127,7 +130,8 @@ def test_python_runs(
     for name, picture in zip(("a.jpg", "b.png"), pictures, strict=False):
         shutil.copy(picture, tmp_path / name)
     run = shutil.copytree(tiny_run, tmp_path / "runs" / "small-cells-0")
-    (tmp_path / "runs" / "cells").symlink_to(run)
+    if 'load("runs/cells")' in code and "train(" not in code:
+        run.rename(run := run.with_name("cells"))
     if ".onnx" in code:
         shutil.copy(request.getfixturevalue("exported").file, run / "best.onnx")
     monkeypatch.chdir(tmp_path)
