@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from mmmc import label_measures
 from mmmc.assign import APS, FCOS
@@ -65,6 +66,26 @@ def test_measures_by_hand() -> None:
     assert "P3_8-16" not in seen
     # All scores are equal: there is no order to compare.
     assert "rank_correlation" not in seen
+
+
+def test_few_objects_at_a_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = make_scene(0, objects=(7, 3))
+    assignment = FCOS(range_strides=4.0)(*scene)
+    sizes = []
+
+    def correlation(first: Tensor, *others: Tensor) -> Tensor:
+        sizes.append(first.shape[1])
+        return rank_correlation(first, *others)
+
+    def seen(at_once: int) -> dict[str, float]:
+        monkeypatch.setattr("mmmc.assign.pairs.AT_ONCE", at_once)
+        found = LabelMeasures()
+        found.add(scene.points, scene.prediction, scene.targets, assignment)
+        return found.result()
+
+    monkeypatch.setattr(label_measures, "rank_correlation", correlation)
+    assert seen(3) == pytest.approx(seen(64))
+    assert sizes == [3, 3, 1, 7]
 
 
 def test_points_that_change_side() -> None:

@@ -64,11 +64,12 @@ class LabelMeasures:
         self.labels += [gt.cpu() for gt in assignment.positive]
         objects = gather_objects(points, targets, torch.float32)
         if objects.labels.shape[1]:
-            seen = _object_measures(points, prediction, objects, assignment)
-            self._objects += [
-                {name: values[index][:count].cpu() for name, values in seen.items()}
-                for index, count in enumerate(objects.counts)
-            ]
+            for which, some in objects.in_turn():
+                seen = _object_measures(points, prediction, some, which.start, assignment)
+                self._objects += [
+                    {name: values[index][:count].cpu() for name, values in seen.items()}
+                    for index, count in enumerate(some.counts)
+                ]
         for tower, levels in (sampling or {}).items():
             for stride, (offsets, _) in zip(points.strides, levels, strict=True):
                 length = offsets.float().unflatten(1, (TAPS, 2)).norm(dim=2)
@@ -117,11 +118,20 @@ class LabelMeasures:
 
 
 def _object_measures(
-    points: Points, prediction: Prediction, objects: Objects, assignment: Assignment
+    points: Points, prediction: Prediction, objects: Objects, first: int, assignment: Assignment
 ) -> dict[str, Float[Tensor, "B M"]]:
-    """Measures of every object of a batch; NaN where one has none, and arbitrary for fillers."""
-    numbers = torch.arange(objects.labels.shape[1], device=assignment.gt.device)
+    """Measures of some objects of a batch; NaN where one has none, and arbitrary for fillers.
+
+    Args:
+        points: where the detector looked.
+        prediction: what it said.
+        objects: some that follow one another in each picture.
+        first: the number that the first of them has in its picture.
+        assignment: of all objects.
+    """
+    numbers = torch.arange(first, first + objects.labels.shape[1], device=assignment.gt.device)
     own = assignment.gt[:, None] == numbers[None, :, None]
+    states = nn.utils.rnn.pad_sequence([state.float() for state in assignment.state], batch_first=True)
     positives = own.sum(dim=2)
     logits, boxes = prediction.logits.float(), prediction.boxes.float()
     predicted = boxes[:, None].expand(-1, objects.labels.shape[1], -1, -1)
@@ -130,7 +140,7 @@ def _object_measures(
     found = {
         "size": area(objects.boxes).sqrt(),
         "positives": positives.float(),
-        "state": nn.utils.rnn.pad_sequence([state.float() for state in assignment.state], batch_first=True),
+        "state": states[:, first : first + objects.labels.shape[1]],
         "no_point": (~objects.in_box.any(dim=2)).float(),
     }
     for level in range(len(points.strides)):

@@ -12,6 +12,8 @@ Every picture comes as an array `height width 3`, uint8, of its own memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -56,6 +58,16 @@ def read_rgb(source: str | Path | BytesIO, name: str | None = None) -> np.ndarra
         raise
     except Exception as error:  # damage makes Pillow's decoders raise almost anything
         raise InputError(f"{name}: cannot be decoded, it may be truncated or damaged: {error}.") from error
+
+
+@contextmanager
+def of_any_size() -> Iterator[None]:
+    """Open pictures with more pixels than Pillow allows: those that somebody hands over to be cut are no attack."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def image_to_rgb(image: Image.Image) -> np.ndarray:

@@ -38,6 +38,22 @@ def test_pictures_and_boxes_shrink_together(tiny_set: Path, tmp_path: Path) -> N
     assert (picture - copy).abs().max() < 3
 
 
+def test_pictures_are_read_as_in_training(tiny_set: Path, tmp_path: Path) -> None:
+    """16 bits, and transparency laid on white; a damaged picture is named."""
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    deep, clear, damaged = (open_sets(DataConfig(path=str(data)))[0].file(index) for index in range(3))
+    with Image.open(deep) as image:
+        Image.fromarray(np.full(image.size[::-1], 40 * 257, np.uint16)).save(deep)
+    with Image.open(clear) as image:
+        Image.new("RGBA", image.size, (0, 0, 0, 0)).save(clear)
+    shrink(data, tmp_path / "small", resize=Resize(32, 48))
+    pictures, _ = open_sets(DataConfig(path=str(tmp_path / "small")))
+    assert [read_picture(pictures.file(index)).unique().tolist() for index in range(2)] == [[40], [255]]
+    damaged.write_bytes(damaged.read_bytes()[:-200])
+    with pytest.raises(InputError, match=f"{damaged.name}: cannot be decoded"):
+        shrink(data, tmp_path / "other", resize=Resize(32, 48))
+
+
 def test_pictures_that_start_from_the_root_are_not_written_over(tiny_set: Path, tmp_path: Path) -> None:
     data = shutil.copytree(tiny_set, tmp_path / "data")
     for picture in (data / "images").iterdir():  # as JPEG, so that their copies would have the same names

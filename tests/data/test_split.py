@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,20 @@ def test_the_command_writes_a_set_to_train_on(
     assert [len(part) for part in parts] == [9, 3]
     assert sorted(name for part in parts for name in part.names) == sorted(whole.names)
     assert sum(len(part.labels) for part in parts) == len(whole.labels)
+
+
+def test_names_in_brackets_are_no_markup(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    here = shutil.copytree(tiny_set, tmp_path / "data")
+    for file in (here / "annotations").iterdir():
+        content = json.loads(file.read_text())
+        for row, name in zip(content["categories"], ("car [red]", "[/x]"), strict=False):
+            row["name"] = name
+        file.write_text(json.dumps(content))
+    for verb in ("split", "stats"):
+        assert main(["data", verb, str(here), "--out", str(tmp_path / verb)]) == 0
+        said = capsys.readouterr().out
+        assert "car [red]" in said
+        assert "[/x]" in said
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,16 @@ def written(out: Path) -> tuple[dict[str, dict], dict[str, list]]:
     return images, rows
 
 
+def test_pictures_above_pillows_limit_are_cut_and_no_others_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 80 - 1)
+    tile(data, tmp_path / "out", tiling=SIDE)
+    assert Image.MAX_IMAGE_PIXELS == 60 * 80 - 1
+    with pytest.raises(InputError, match=r"a\.png: more than 4799 pixels"):
+        read(look(data).parts[0])
+
+
 def test_by_hand(data: Path, tmp_path: Path) -> None:
     _, done = tile(data, tmp_path / "out", tiling=SIDE)
     images, rows = written(tmp_path / "out")

@@ -36,6 +36,15 @@ def trained(folder: RunFolder) -> int:
     return max(row["step"] for row in read_metrics(folder.metrics) if row["kind"] == "train")
 
 
+def test_names_in_brackets_are_no_markup(
+    tiny_set: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "initialize", lambda *_: "left as initialised: class '[/x]'")
+    recipe = tiny_recipe(tiny_set, train={"iterations": 1, "diagnose": 0})
+    run(recipe, tmp_path / "run", init=start, quiet=False)
+    assert "class '[/x]'" in capsys.readouterr().err
+
+
 def test_a_run_folder_holds_all_to_repeat_it(tiny_set: Path, start: Path, tmp_path: Path) -> None:
     data, folder = shutil.copytree(tiny_set, tmp_path / "cells"), RunFolder(tmp_path / "run")
     annotations = data / "annotations/instances_train.json"

@@ -13,11 +13,13 @@ import pytest
 
 from mmmc.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from mmmc.errors import InputError
-from mmmc.recipe import Recipe, to_yaml
+from mmmc.recipe import Recipe, load_recipe, to_yaml
 from mmmc.training import loop
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import _Run
+from mmmc.training.sets import open_sets
+from mmmc.training.state import read_state
 
 from .tiny import STEPS, die_in_epoch, differences, run, tiny_mmmc, tiny_recipe
 
@@ -181,6 +183,23 @@ def test_a_folder_that_lacks_parts_is_not_resumed(broken_off: RunFolder, tmp_pat
         run(None, folder.path, resume=True)
     with pytest.raises(InputError, match=r"holds no run"):
         run(None, tmp_path / "nowhere", resume=True)
+
+
+def test_a_run_does_not_go_on_with_other_data(
+    broken_off: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy(broken_off, tmp_path)
+    recipe = load_recipe(folder.recipe)
+    train_set, val_set = open_sets(recipe.data)
+    moved = replace(train_set, xywh=train_set.xywh + 1)
+    for other in ((train_set.subset(range(8)), val_set), (train_set, train_set), (moved, val_set)):
+        monkeypatch.setattr(loop, "open_sets", lambda _, other=other: other)
+        with pytest.raises(InputError, match=r"other pictures or objects than when the run began\. .*--init"):
+            run(None, folder.path, resume=True)
+    state = load_checkpoint(folder.checkpoint)
+    del state["data"]  # as older versions wrote it
+    save_checkpoint(folder.checkpoint, state)
+    assert read_state(folder, recipe, train_set.categories, "other")["progress"] == state["progress"]
 
 
 def test_what_was_refused_is_still_whole(broken_off: RunFolder, tiny_set: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from mmmc.assign import FCOS
-from mmmc.criterion import DenseCriterion
+from mmmc.assign import FCOS, FreeAnchor
+from mmmc.criterion import BagCriterion, DenseCriterion
 from mmmc.losses import Losses, Term
 from mmmc.model import Detector
+from mmmc.parts import CenterPrior
 from mmmc.recipe import Recipe
 from mmmc.structures import Assignment, Batch, Points, Prediction, Target
 from mmmc.testing import make_target
@@ -135,6 +137,36 @@ def test_a_step_without_objects_reaches_every_parameter(
     assert gradients(detector)["head.class_logits.weight"].abs().sum() > 0
     assert result.losses["class"] > 0
     assert (result.losses["box"], result.losses["quality"], result.positives, result.objects) == (0, 0, 0, 0)
+
+
+def test_the_log_gets_no_weights_of_pairs(fabric: Fabric, detector: Detector, tiny_set: Path) -> None:
+    recipe = replace(tiny_recipe(tiny_set), assigner=FreeAnchor(), criterion=BagCriterion())
+    assert training_losses(fabric, detector, WHOLE, recipe)[1].pairs is not None
+    result = backward_step(fabric, detector, [WHOLE], recipe)
+    assert [assignment.pairs for assignment, _ in result.assigned] == [None]
+
+
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    place = (tmp_path / "meeting").as_uri()
+    torch.distributed.init_process_group("gloo", init_method=place, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_part_that_no_loss_uses_ends_no_distributed_run(fabric: Fabric, tiny_set: Path) -> None:
+    recipe = tiny_recipe(tiny_set, model={"part": CenterPrior()})
+    detector = lively(Detector(recipe.model, CLASSES)).double()
+    expected = backward_step(fabric, detector, [WHOLE], recipe).losses
+    gradient = gradients(detector)
+    model = DistributedDataParallel(detector)
+    for _ in range(2):
+        detector.zero_grad()
+        found = backward_step(fabric, model, [WHOLE], recipe).losses
+    assert found == expected
+    assert detector.part.sigma.grad is not None
+    assert all(torch.equal(detector.get_parameter(name).grad, value) for name, value in gradient.items())
 
 
 class FourProcesses(Fabric):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmmc.cli.arguments import parse, verb_parser
@@ -29,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
     recipe = load_recipe(folder.recipe if folder.recipe.is_file() else config.recipe)
     size = picture_size(config.size)
     parts = cost(recipe.model, config.classes, size)
-    Console().print(_table(parts, f"{config.recipe}, {size[0]}×{size[1]} px, {config.classes} classes"))
+    Console().print(_table(parts, f"{escape(config.recipe)}, {size[0]}×{size[1]} px, {config.classes} classes"))
     print(f"{point_count(size):,} points. {RULE}")
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmmc.cli.arguments import parse, say, verb_parser
@@ -79,7 +80,7 @@ def split_set(arguments: Sequence[str]) -> None:
     counted = [stats(part, load_recipe("small").resize) for part in parts.values()]
     table = Table("class", "train", "val", "share of val", title=f"{len(train)} + {len(val)} pictures; objects:")
     for name, here, there in zip(pictures.categories.names, *(one.per_class.tolist() for one in counted), strict=True):
-        table.add_row(name, str(here), str(there), f"{there / max(here + there, 1):.1%}")
+        table.add_row(escape(name), str(here), str(there), f"{there / max(here + there, 1):.1%}")
     Console().print(table)
     print(f"Set: {out}")
 
@@ -203,7 +204,7 @@ def _print(part: str, numbers: Stats, size: str) -> None:
     table = Table("class", "objects", "pictures")
     counts = zip(numbers.per_class.tolist(), numbers.pictures_with().tolist(), numbers.names, strict=True)
     for count, shown, name in sorted(counts, reverse=True):
-        table.add_row(name, str(count), str(shown))
+        table.add_row(escape(name), str(count), str(shown))
     console.print(table)
     table = Table("objects by area", *BANDS)
     for name, areas in (("in the file", numbers.areas), (f"in training ({size})", numbers.drawn)):

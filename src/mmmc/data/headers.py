@@ -102,7 +102,8 @@ def look_up(folder: Path, names: Sequence[str]) -> list[Header | str]:
     cache = _Cache(folder)
     stamps = {name: _stamp(folder / name) for name in names}
     known = {name: cache.get(name, stamp) for name, stamp in stamps.items() if isinstance(stamp, _Stamp)}
-    unread = [name for name, header in known.items() if header is None]
+    # A header may have been remembered where pictures of any size were read.
+    unread = [name for name, header in known.items() if header is None or _too_large(header.width, header.height)]
     read = dict(zip(unread, _read_all([folder / name for name in unread]), strict=True))
     cache.add({name: (stamps[name], header) for name, header in read.items() if isinstance(header, Header)})  # type: ignore[misc]
     found = stamps | known | read
@@ -139,7 +140,7 @@ def _read(file: Path) -> Header | str:
     try:
         with Image.open(file) as image:
             width, height = image.size
-            if limit is not None and width * height > limit:
+            if _too_large(width, height):
                 return f"{width} × {height} are {too_large}"
             # The method of the base class: a PNG's own decodes the whole picture to look for EXIF behind the pixels.
             orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
@@ -152,6 +153,10 @@ def _read(file: Path) -> Header | str:
     except Exception as error:  # Damage makes Pillow raise almost anything: OSError, SyntaxError, struct.error …
         return f"its header cannot be read, it may be cut short or damaged: {error}"
     return Header(width, height, turned)
+
+
+def _too_large(width: int, height: int) -> bool:
+    return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
 
 
 def mismatch(header: Header, size: tuple[int, int], said: str = "the JSON") -> str:

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mmmc.data.formats import look, read
 from mmmc.data.formats.files import cleaned, place_of
 from mmmc.data.sets import CocoSet
 from mmmc.data.transforms import Resize
 from mmmc.files import new_folder, write_atomically, write_text
+from mmmc.rgb import read_rgb
 
 
 def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int = 92) -> list[CocoSet]:
@@ -58,8 +59,8 @@ def _write_pictures(pictures: CocoSet, folder: Path, resize: Resize, quality: in
         name = given if given.lower().endswith((".jpg", ".jpeg")) else f"{given}.jpg"
         height, width = resize.size(image["height"], image["width"])
         scales[image["id"]] = (width / image["width"], height / image["height"])
-        with Image.open(pictures.file(index)) as picture:
-            small = ImageOps.exif_transpose(picture).convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+        picture = Image.fromarray(read_rgb(pictures.file(index)))
+        small = picture.resize((width, height), Image.Resampling.BILINEAR)
         write_atomically(place_of(pictures, name, folder), partial(small.save, format="JPEG", quality=quality))
         image.update(file_name=name, height=height, width=width)
     for annotation in content["annotations"]:

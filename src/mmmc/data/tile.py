@@ -21,6 +21,7 @@ from mmmc.data.sets import CocoSet
 from mmmc.data.tiling import Tiling, Window
 from mmmc.errors import InputError
 from mmmc.files import new_folder, write_atomically, write_text
+from mmmc.rgb import of_any_size
 
 _QUALITY = 95
 
@@ -89,6 +90,7 @@ class Tiled:
         return [sentence for count, sentence in told if count]
 
 
+@of_any_size()
 def tile(
     path: Path | str,
     out: Path | str,
@@ -102,7 +104,8 @@ def tile(
     """Write the tiles of a set's pictures with their boxes, as COCO JSON: all of it or nothing.
 
     A tile is named after its picture and its corner, `a-640-0.jpg`; its entry in the file says both, as `source` and
-    `corner`. Tiles of a JPEG are JPEG of quality 95, others PNG of 8 bits. Areas shrink with their boxes.
+    `corner`. Tiles of a JPEG are JPEG of quality 95, others PNG of 8 bits. Areas shrink with their boxes. Pictures may
+    have more pixels than Pillow allows.
 
     Args:
         path: as `look` takes it.

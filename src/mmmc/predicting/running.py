@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from pathlib import Path
@@ -23,6 +23,7 @@ from mmmc.predicting.sources import Source, check_copies
 from mmmc.predicting.tiles import detect_tiled
 from mmmc.predicting.video import Frame, Video, write_video
 from mmmc.predictor import Predictor
+from mmmc.rgb import of_any_size
 from mmmc.structures import Detections
 
 
@@ -97,7 +98,7 @@ class Job:
                     self._pictures(waiting)
                     self._video(source)
                 else:
-                    waiting.append((source, _read(source)))
+                    waiting.append((source, _read(source, tiled=self.options.tiling is not None)))
             except Unusable as error:
                 self.failed[source.name] = str(error)
             if len(waiting) == self.options.batch:
@@ -181,9 +182,12 @@ class Job:
         self.told()
 
 
-def _read(source: Source) -> Tensor:
+def _read(source: Source, *, tiled: bool) -> Tensor:
+    # What an address answers with is not as sure to be meant as a file of one's own.
+    any_size = tiled and source.kind != "address"
     try:
-        return source.read()
+        with of_any_size() if any_size else nullcontext():
+            return source.read()
     except InputError as error:
         raise Unusable(str(error)) from error
 

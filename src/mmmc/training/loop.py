@@ -32,7 +32,7 @@ from mmmc.training.probe import Probe
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
 from mmmc.training.sets import open_sets, write_repairs
-from mmmc.training.state import read_state
+from mmmc.training.state import data_digest, read_state
 from mmmc.training.step import backward_step
 from mmmc.training.timing import iterations_within
 
@@ -134,7 +134,7 @@ class _Run:
         if init is not None and not resume:
             report = initialize(detector, Path(init), train_set.categories)
             if console and fabric.is_global_zero:
-                console.print(str(report), highlight=False)
+                console.print(str(report), highlight=False, markup=False)
         # Convolutions on a CPU and on a GPU's tensor cores are faster with channels last.
         detector = detector.to(memory_format=torch.channels_last)
         options: dict[str, Any] = {
@@ -159,6 +159,7 @@ class _Run:
         self.probe = Probe(fabric, train_set, recipe, alone) if fabric.is_global_zero else None
         self.val_set, self.fabric, self.folder = val_set, fabric, folder
         self.categories = train_set.categories
+        self.data = data_digest(train_set, val_set)
         # Not `fabric.setup`: its wrapper would open every output to convert it, and refuses a frozen dataclass.
         fabric.to_device(fabric.strategy.precision.convert_module(detector))
         self.model = fabric.strategy.setup_module(detector)
@@ -301,6 +302,7 @@ class _Run:
                 "progress": asdict(self.progress),
                 "labels": self.probe.labels if self.probe is not None else [],
                 "categories": self.categories.to_dict(),
+                "data": self.data,
                 "recipe": digest(self.recipe),
                 "finished": finished,
             }
@@ -308,7 +310,7 @@ class _Run:
         self.fabric.barrier()
 
     def _resume(self) -> None:
-        state = read_state(self.folder, self.recipe, self.categories)
+        state = read_state(self.folder, self.recipe, self.categories, self.data)
         load_state(self.detector, state["model"], self.folder.checkpoint)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmmc.assign import ignore_crowds
 from mmmc.losses import Losses, Term
 from mmmc.recipe import Recipe
-from mmmc.structures import Assignment, Batch, Supervision, Target
+from mmmc.structures import Assignment, Batch, Prediction, Supervision, Target
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class StepResult:
         positives: positive points of this process.
         objects: objects of this process.
         image_ids: its pictures.
-        assigned: its assignments with their targets, to be asked what was not finite.
+        assigned: its assignments with their targets, to be asked what was not finite; without pairs.
     """
 
     losses: dict[str, Tensor]
@@ -52,7 +52,20 @@ def training_losses(
         points, prediction = model(batch.images, Supervision(batch.targets, progress))
     assignment = recipe.assigner(points, prediction, batch.targets)
     assignment = ignore_crowds(points, assignment, batch.targets)
-    return recipe.criterion(points, prediction, batch.targets, assignment), assignment
+    losses = recipe.criterion(points, prediction, batch.targets, assignment)
+    if isinstance(model, DistributedDataParallel):
+        losses = reaching_all(losses, prediction)
+    return losses, assignment
+
+
+def reaching_all(losses: Losses, prediction: Prediction) -> Losses:
+    """The same losses, with a gradient of 0 for further outputs that none of them reads.
+
+    Several processes wait for a gradient of every parameter, and what a method starts with may not use its part.
+    """
+    name, term = next(iter(losses.terms.items()))
+    unused = [0 * value.sum() for value in prediction.extra.values() if value.requires_grad]
+    return replace(losses, terms={**losses.terms, name: replace(term, sum=sum(unused, term.sum))})
 
 
 def backward_step(
@@ -81,7 +94,8 @@ def backward_step(
             (losses.total(divisors) * sound).backward()
         shares.append({name: loss.detach() for name, loss in losses.divided(divisors).items()})
         watched.append(losses)
-        assigned.append((assignment, batch.targets))
+        # The log keeps many steps, and the weights of all pairs of objects and points take much memory.
+        assigned.append((replace(assignment, pairs=None), batch.targets))
     return StepResult(
         losses={name: torch.stack([share[name] for share in shares]).sum() for name in shares[0]},
         watched={name: _share([losses.watched[name] for losses in watched]) for name in watched[0].watched},

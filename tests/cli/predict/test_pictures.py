@@ -101,6 +101,15 @@ def test_tiles(tiny_run: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(torch.tensor(boxes), found.boxes, rtol=0, atol=0.006)
 
 
+def test_a_picture_above_pillows_limit_is_read_to_be_cut(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = str(_scene(tmp_path / "wide.png", 2))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 64 - 1)  # above twice the limit Pillow raises an error
+    predict(tiny_run, tmp_path / "whole", wide, "--draw", "false", status=2)
+    predict(tiny_run, tmp_path / "cut", wide, "--draw", "false", "--tile", "64")
+
+
 def _scene(path: Path, times: int) -> Path:
     Image.fromarray(scene(1, "val", 0, (64, 64 * times)).image).save(path)
     return path

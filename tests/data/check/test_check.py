@@ -152,6 +152,14 @@ def test_almost_empty_pictures_are_not_taken_for_one_another(clean: dict[str, Pa
     assert check(at).findings == ()
 
 
+def test_pictures_of_16_bits_are_compared(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["coco"], tmp_path / "set")
+    grey = np.asarray(Image.open(at / FIRST).convert("L")).astype(np.uint16) * 250
+    for name, brighter in ((FIRST, 0), ("images/val/val_1.png", 500)):
+        Image.fromarray(grey + np.uint16(brighter)).save(at / name)
+    assert list(check(at).by_code()) == ["leak-similar"]
+
+
 def test_the_difference_hash_by_hand() -> None:
     rising = np.tile(np.arange(9, dtype=np.uint8), (8, 1))
     assert difference_hash(Image.fromarray(rising)) == 2**64 - 1

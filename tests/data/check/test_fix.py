@@ -126,6 +126,37 @@ def test_joined_pictures_and_classes_keep_their_boxes(clean: dict[str, Path], tm
     assert rows(tmp_path / "out", "categories") == rows(clean["coco"], "categories")
 
 
+def joined(content: dict) -> None:
+    """A picture and a class that are there twice."""
+    content["images"].append(content["images"][0] | {"id": 50})
+    content["categories"].append({"id": 3, "name": "dog"})
+
+
+@pytest.mark.parametrize(
+    ("spoils", "mended"),
+    [
+        ([box(60, 9, 9, 9), entry("annotations", 0, area=None)], {"box-reaches-out"}),
+        ([change(joined), change(lambda c: c["annotations"].append(None))], {"picture-twice", "class-twice"}),
+        ([change(joined), change(lambda c: c["images"].append(None))], {"picture-twice", "class-twice"}),
+        ([change(joined), change(lambda c: c["categories"].append(None))], {"picture-twice", "class-twice"}),
+        ([change(joined), change(lambda c: c["categories"].append({"name": "dog"}))], {"picture-twice", "class-twice"}),
+        ([change(joined), entry("annotations", 0, category_id=[1])], {"picture-twice", "class-twice"}),
+        ([change(joined), change(lambda c: c.pop("annotations"))], {"picture-twice", "class-twice"}),
+        ([change(lambda c: c.pop("images"))], set()),
+        ([lambda at: (at / TRAIN).write_text("[1]")], set()),
+    ],
+)
+def test_other_faults_do_not_keep_from_repairs(
+    spoils: list[Spoil], mended: set[str], clean: dict[str, Path], tmp_path: Path
+) -> None:
+    at = spoiled(clean, tmp_path, "coco", *spoils)
+    done = fix(at, tmp_path / "out")
+    assert {one.finding.code for one in done.fixes} == mended
+    assert not mended & set(done.left.by_code())
+    if not mended:
+        assert (tmp_path / "out" / TRAIN).read_bytes() == (at / TRAIN).read_bytes()
+
+
 def test_rows_and_xml_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
     at = spoiled(clean, tmp_path, "yolo", append(ROWS, "0 0.9 0.5 0.4 0.2\n1 .5 .5 .7 1.2 .6 .6\n"))
     fix(at, tmp_path / "yolo")

@@ -14,6 +14,8 @@ from xml.etree.ElementTree import Element
 
 from mmmc.data import headers
 from mmmc.data.check.findings import Finding
+from mmmc.data.coco import is_text
+from mmmc.data.fields import is_int64, is_number
 from mmmc.data.formats import FormatName, Raw, RawBox
 from mmmc.data.formats.files import read_text
 from mmmc.data.sets import TOLERANCE
@@ -52,6 +54,8 @@ def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
     """
     file = raw.source.annotations
     content = json.loads(read_text(file))  # type: ignore[arg-type]
+    if not isinstance(content, dict):
+        return []
     by_code: dict[str, list[Finding]] = {}
     for finding in findings:
         by_code.setdefault(finding.code, []).append(finding)
@@ -59,17 +63,18 @@ def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
     # An id that is there twice names no row: what else is wrong is seen in the next round.
     if not fixes:
         boxes = {box.place: box for box in raw.boxes}
-        listed = [row for row in content.get("annotations", []) if isinstance(row, dict)]
-        rows = {f"annotation {row.get('id')}": row for row in listed}
+        rows = {f"annotation {row['id']}": row for row in _rows(content, "annotations") if is_int64(row.get("id"))}
         gone = [finding for code in REMOVED for finding in by_code.get(code, [])]
         lost = [rows[finding.place] for finding in gone]
         fixes += [Fix(finding, "removed") for finding in gone]
         for finding in (finding for code in CUT for finding in by_code.get(code, [])):
             row, cut = rows[finding.place], _cut(raw, boxes[finding.place])
+            whole = cut[2] * cut[3]
+            area = row.get("area", whole)
             row["bbox"] = list(cut)
-            row["area"] = min(row.get("area", cut[2] * cut[3]), cut[2] * cut[3])
+            row["area"] = min(area, whole) if is_number(area) else whole
             fixes.append(Fix(finding, f"cut to {row['bbox']}"))
-        content["annotations"] = [row for row in content.get("annotations", []) if not any(row is one for one in lost)]
+        _remove(content, "annotations", lost)
         fixes += _sizes_in_json(raw, content, by_code)
         fixes += _joined_pictures(content, by_code.get("picture-twice", []))
         fixes += _names(content, by_code)
@@ -78,13 +83,25 @@ def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
     return fixes
 
 
+def _rows(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list of the file; what else stands in it, or in its place, is named and stays."""
+    found = content.get(name)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _remove(content: dict[str, Any], name: str, rows: list[dict[str, Any]]) -> None:
+    """Take rows of a list of the file out of it."""
+    if rows:
+        content[name] = [row for row in content[name] if not any(row is one for one in rows)]
+
+
 def _new_ids(content: dict[str, Any], findings: list[Finding]) -> list[Fix]:
     """Nothing refers to an annotation by its id, so a second one may get another; pictures and categories may not."""
     found = [finding for finding in findings if finding.place.startswith("annotation ")]
     if not found:
         return []
     seen: set[int] = set()
-    rows = [row for row in content["annotations"] if isinstance(row, dict) and isinstance(row.get("id"), int)]
+    rows = [row for row in _rows(content, "annotations") if is_int64(row.get("id"))]
     free = max(row["id"] for row in rows)
     for row in rows:
         if row["id"] in seen:
@@ -95,9 +112,9 @@ def _new_ids(content: dict[str, Any], findings: list[Finding]) -> list[Fix]:
 
 
 def _sizes_in_json(raw: Raw, content: dict[str, Any], by_code: Mapping[str, list[Finding]]) -> list[Fix]:
-    named = [row for row in content["images"] if isinstance(row, dict) and isinstance(row.get("file_name"), str)]
+    named = [row for row in _rows(content, "images") if is_int64(row.get("id")) and is_text(row.get("file_name"))]
     rows = {raw.source.images / row["file_name"]: row for row in named}
-    by_place = {f"image {row.get('id')}": file for file, row in rows.items()}
+    by_place = {f"image {row['id']}": file for file, row in rows.items()}
     wrong = [finding for finding in by_code.get("field-wrong", []) if re.match("(width|height) is ", finding.value)]
     fixes = []
     for finding in [*by_code.get("picture-size", []), *wrong]:
@@ -113,10 +130,10 @@ def _joined_pictures(content: dict[str, Any], findings: list[Finding]) -> list[F
     for finding in findings:
         later = int(finding.place.removeprefix("image "))
         first = int(finding.value.rpartition(" ")[2])
-        for row in content["annotations"]:
+        for row in _rows(content, "annotations"):
             if row.get("image_id") == later:
                 row["image_id"] = first
-        content["images"] = [row for row in content["images"] if row.get("id") != later]
+        _remove(content, "images", [row for row in _rows(content, "images") if row.get("id") == later])
         fixes.append(Fix(finding, f"joined with image {first}"))
     return fixes
 
@@ -124,8 +141,9 @@ def _joined_pictures(content: dict[str, Any], findings: list[Finding]) -> list[F
 def _names(content: dict[str, Any], by_code: Mapping[str, list[Finding]]) -> list[Fix]:
     """Blanks out of the names of classes, and classes of one name joined."""
     fixes = []
+    named = [row for row in _rows(content, "categories") if is_int64(row.get("id")) and is_text(row.get("name"))]
     for finding in by_code.get("class-alike", []):
-        rows = [row for row in content["categories"] if repr(row.get("name")) in finding.value]
+        rows = [row for row in named if repr(row["name"]) in finding.value]
         plain = {" ".join(row["name"].split()) for row in rows}
         if len(plain) < len({row["name"] for row in rows}):
             for row in rows:
@@ -134,12 +152,13 @@ def _names(content: dict[str, Any], by_code: Mapping[str, list[Finding]]) -> lis
     if fixes or not by_code.get("class-twice"):
         return fixes
     first: dict[str, int] = {}
-    for row in sorted(content["categories"], key=lambda row: row["id"]):
+    for row in sorted(named, key=lambda row: row["id"]):
         first.setdefault(row["name"], row["id"])
-    new = {row["id"]: first[row["name"]] for row in content["categories"]}
-    for row in content["annotations"]:
-        row["category_id"] = new.get(row.get("category_id"), row.get("category_id"))
-    content["categories"] = [row for row in content["categories"] if new[row["id"]] == row["id"]]
+    new = {row["id"]: first[row["name"]] for row in named}
+    for row in _rows(content, "annotations"):
+        if is_int64(row.get("category_id")):
+            row["category_id"] = new.get(row["category_id"], row["category_id"])
+    _remove(content, "categories", [row for row in named if new[row["id"]] != row["id"]])
     return [Fix(finding, "joined under the first id") for finding in by_code["class-twice"]]
 
 

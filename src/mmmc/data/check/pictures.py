@@ -19,6 +19,7 @@ from mmmc.data.check.findings import Finding
 from mmmc.data.check.kinds import ALIKE, NEAR
 from mmmc.data.formats import Raw
 from mmmc.data.formats.files import pictures_in
+from mmmc.rgb import image_to_rgb
 
 _SIDE = 32
 _ROWS = 256
@@ -78,7 +79,7 @@ def look_at(
             with Image.open(io.BytesIO(data)) as image:
                 orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
                 image.load()
-                grey = image.convert("L")
+                grey = Image.fromarray(image_to_rgb(image)).convert("L")
     except Exception as error:  # damage makes Pillow raise almost anything
         return [("picture-truncated", str(error))], None
     faults = []
