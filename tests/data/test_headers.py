@@ -171,5 +171,5 @@ def test_pixels_are_not_decoded(folder: Path) -> None:
     for name in ("a.png", "a.jpg"):
         Image.effect_noise((20, 10), 99).convert("RGB").save(folder / name)
         data = (folder / name).read_bytes()
-        (folder / name).write_bytes(data[: len(data) * 3 // 4])
+        (folder / name).write_bytes(data[:-40])  # within the pixels, whatever the noise was
     check_headers(Listed(folder, ("a.png", "a.jpg")))
