@@ -19,13 +19,11 @@ from pycocotools.cocoeval import COCOeval
 from mmmc.data.coco import read_coco
 from mmmc.errors import InputError
 from mmmc.evaluate import (
-    DEFAULT_THRESHOLD,
     NUMBERS,
-    Threshold,
-    best_thresholds,
     score,
     to_results,
 )
+from mmmc.thresholds import DEFAULT_THRESHOLD, Threshold, best_thresholds
 
 
 @pytest.fixture(scope="module")

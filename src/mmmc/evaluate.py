@@ -1,4 +1,4 @@
-"""Detections and ground truth in, numbers out: COCO's AP and AR, and the best score threshold of each class.
+"""Detections and ground truth in, numbers out: COCO's AP and AR.
 
 Ground truth is a COCO dictionary: `images`, `annotations` (`id`, `image_id`, `category_id`, `bbox` as
 `x y width height`, `area`, `iscrowd`) and `categories`, whose order is that of the class indices.
@@ -23,9 +23,6 @@ from rich.table import Table
 from mmmc.errors import InputError
 from mmmc.files import write_text
 from mmmc.structures import Detections
-
-DEFAULT_THRESHOLD = 0.5
-"""Score threshold of a class that offers nothing to choose one by."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,6 @@ NUMBERS = tuple(field.name for field in fields(Scores) if field.name != "per_cla
 """Names of COCO's twelve numbers, in COCO's order."""
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A score threshold of one class and what keeping detections of at least this score gives."""
-
-    score: float
-    f1: float
-    precision: float
-    recall: float
-
-
 def to_results(detections: Iterable[Detections], category_ids: Sequence[int]) -> list[dict[str, Any]]:
     """Detections as COCO results, by image id and then in their own order.
 
@@ -169,7 +156,7 @@ def score(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> Scores
     precision = coco.eval["precision"][:, :, :, 0, -1]
     thresholds, columns = coco.params.iouThrs, list(coco.params.catIds)
     at_50, at_75 = (int(np.abs(thresholds - iou).argmin()) for iou in (0.5, 0.75))
-    objects = _objects(ground_truth)
+    objects = count_objects(ground_truth)
 
     per_class = {}
     for category in ground_truth["categories"]:
@@ -185,47 +172,6 @@ def score(ground_truth: dict[str, Any], results: list[dict[str, Any]]) -> Scores
         )
     numbers = {name: math.nan if value == -1 else float(value) for name, value in zip(NUMBERS, coco.stats, strict=True)}
     return Scores(**numbers, per_class=per_class)
-
-
-def best_thresholds(
-    ground_truth: dict[str, Any], results: list[dict[str, Any]], iou: float = 0.5
-) -> dict[int, Threshold]:
-    """The score threshold with the best F1 for each class index, the higher one where two are equal.
-
-    Detections are matched as COCO does, but without a limit on their number; those matched to a crowd region
-    count neither way. COCO matches in order of score, so the matches of the detections above a threshold do
-    not depend on those below it. A class without a match (no objects, no detections, or all of them beside
-    the objects) gets `DEFAULT_THRESHOLD` with F1, precision and recall 0.
-
-    Args:
-        ground_truth: COCO dictionary, see above.
-        results: COCO results.
-        iou: least IoU of a match.
-
-    Raises:
-        InputError: the results name a picture or category that the ground truth does not have.
-    """
-    coco = evaluator(ground_truth, results)
-    coco.params.iouThrs = np.array([iou])
-    coco.params.areaRng, coco.params.areaRngLbl = coco.params.areaRng[:1], ["all"]
-    coco.params.maxDets = [max(len(results), 1)]
-    coco.evaluate()
-    coco.accumulate()
-
-    counts, hit = np.ones(len(results), dtype=bool), np.zeros(len(results), dtype=bool)
-    for match in coco.eval["matched"]:
-        detection, annotation = (int(number) - 1 for number in match.split("_"))
-        crowd = bool(ground_truth["annotations"][annotation]["iscrowd"])
-        counts[detection], hit[detection] = not crowd, not crowd
-
-    scores = np.array([result["score"] for result in results], dtype=float)
-    categories = np.array([result["category_id"] for result in results], dtype=int)
-    objects = _objects(ground_truth)
-    best = {}
-    for index, category in enumerate(ground_truth["categories"]):
-        chosen = counts & (categories == category["id"])
-        best[index] = _best_threshold(scores[chosen], hit[chosen], objects[category["id"]])
-    return best
 
 
 def tables(scores: Scores) -> Group:
@@ -267,27 +213,9 @@ def _silent(*_: object) -> None:
     pass
 
 
-def _objects(ground_truth: dict[str, Any]) -> Counter[int]:
+def count_objects(ground_truth: dict[str, Any]) -> Counter[int]:
     """Objects by category id, crowd regions not counted."""
     return Counter(annotation["category_id"] for annotation in ground_truth["annotations"] if not annotation["iscrowd"])
-
-
-def _best_threshold(scores: np.ndarray, hit: np.ndarray, objects: int) -> Threshold:
-    if not hit.any():
-        return Threshold(DEFAULT_THRESHOLD, 0.0, 0.0, 0.0)
-    order = np.argsort(-scores, kind="stable")
-    scores, hit = scores[order], hit[order]
-    # A threshold keeps all detections of one score or none, so only the last of each score is a place to cut.
-    kept = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) + 1
-    true = hit.cumsum()[kept - 1]
-    f1 = 2 * true / (kept + objects)
-    best = int(f1.argmax())
-    return Threshold(
-        score=float(scores[kept[best] - 1]),
-        f1=float(f1[best]),
-        precision=float(true[best] / kept[best]),
-        recall=float(true[best] / objects),
-    )
 
 
 def _mean(values: np.ndarray) -> float:

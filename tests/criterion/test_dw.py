@@ -1,4 +1,4 @@
-"""DW's losses: numbers worked by hand, the losses written again, gradients, and what they ask of a recipe."""
+"""DW's losses: numbers worked by hand, the losses written again, and what they ask of a recipe."""
 
 from __future__ import annotations
 
@@ -10,29 +10,15 @@ import torch
 from assign import slow_dw
 from assign.two_objects import pictures, random_scene, two_objects
 from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_targets  # noqa: F401
-from torch import Tensor
 
 from mmmc.assign import DW, FCOS, AutoAssign, ignore_crowds
 from mmmc.criterion import DWCriterion
 from mmmc.errors import InputError
-from mmmc.losses import Losses
-from mmmc.model import Detector, ModelConfig
 from mmmc.recipe import load_recipe
 from mmmc.structures import IGNORED, Prediction
 from mmmc.testing import Scene, make_scene, make_target
 
-BACKGROUND = 0.0625 * -math.log(0.75)
-"""p² · -log(1 - p) at p = 1/4: class probability and quality 1/2."""
-
-
-def losses(scene: Scene, criterion: DWCriterion | None = None) -> Losses:
-    criterion = criterion or DWCriterion()
-    assignment = DW(box_power=criterion.box_power)(*scene)
-    return criterion(*scene, ignore_crowds(scene.points, assignment, scene.targets))
-
-
-def sums(found: Losses) -> dict[str, tuple[float, float]]:
-    return {name: (term.sum.item(), term.norm.item()) for name, term in found.terms.items()}
+from .dw_losses import BACKGROUND, losses, sums
 
 
 def test_terms_by_hand() -> None:
@@ -143,110 +129,6 @@ def test_equals_the_slow_losses_on_300_scenes(criterion: DWCriterion) -> None:
     compare(criterion, 300)
 
 
-# --- gradients
-
-
-def small_scene() -> Scene:
-    """Two pictures, the second without objects."""
-    scene = two_objects()
-    random = torch.Generator().manual_seed(3)
-    said = Prediction(
-        logits=torch.randn(2, 5, 2, generator=random, dtype=torch.float64),
-        # Not the boxes of the table: theirs touch, where the loss has a kink.
-        boxes=scene.prediction.boxes.repeat(2, 1, 1) + torch.rand(2, 5, 4, generator=random, dtype=torch.float64) / 3,
-        quality=torch.randn(2, 5, generator=random, dtype=torch.float64),
-    )
-    return Scene(scene.points, said, [scene.targets[0], make_target([], (16, 16))])
-
-
-MOVED = {"class": ["logits", "quality"], "box": ["boxes"], "negative": ["logits", "quality"]}
-
-
-@pytest.mark.parametrize("term", MOVED)
-def test_gradients_are_those_of_the_values_with_fixed_weights(term: str) -> None:
-    scene = small_scene()
-    assignment = DW()(*scene)
-    inputs = {name: getattr(scene.prediction, name).clone().requires_grad_() for name in ("logits", "boxes", "quality")}
-
-    def value(*values: Tensor) -> Tensor:
-        prediction = Prediction(**(inputs | dict(zip(MOVED[term], values, strict=True))))
-        return DWCriterion()(scene.points, prediction, scene.targets, assignment)[term].sum
-
-    assert torch.autograd.gradcheck(value, [inputs[name] for name in MOVED[term]])
-    loss = DWCriterion()(scene.points, Prediction(**inputs), scene.targets, assignment)[term]
-    assert not loss.norm.requires_grad
-    found = torch.autograd.grad(loss.sum, list(inputs.values()), materialize_grads=True)
-    moved = [name for name, gradient in zip(inputs, found, strict=True) if gradient.any()]
-    assert sorted(moved) == sorted(MOVED[term])
-
-
-def test_extreme_logits_stay_finite() -> None:
-    """In float32, where probabilities are 0 or 1 to the last bit."""
-    for logit in (-200.0, 200.0):
-        scene = small_scene()
-        said = scene.prediction
-        prediction = Prediction(
-            logits=torch.full_like(said.logits, logit, dtype=torch.float32).requires_grad_(),
-            boxes=said.boxes.float().requires_grad_(),
-            quality=torch.full_like(said.quality, logit, dtype=torch.float32).requires_grad_(),
-        )
-        found = losses(scene._replace(prediction=prediction))
-        assert all(term.sum.isfinite() for term in found.terms.values())
-        found.total().backward()
-        for value in (prediction.logits, prediction.boxes, prediction.quality):
-            assert value.grad is not None
-            assert value.grad.isfinite().all()
-
-
-def test_a_batch_without_objects_reaches_every_parameter() -> None:
-    config = ModelConfig("resnet18", weights="none", frozen_stages=0, channels=32, groups=8, depth=1)
-    detector = Detector(config, classes=3)
-    targets = [make_target([], (32, 32)), make_target([], (30, 32))]
-    points, prediction = detector(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8))
-    found = losses(Scene(points, prediction, targets))
-    assert sums(found)["class"] == sums(found)["box"] == (0, 0)
-    assert found["negative"].norm == 0
-    found.total().backward()
-    for name, parameter in detector.named_parameters():
-        assert parameter.grad is not None, f"{name} is not in the graph"
-        assert parameter.grad.isfinite().all(), name
-
-
-def test_low_precision_is_computed_in_float32() -> None:
-    scene = make_scene(2)
-    logits, quality = scene.prediction.logits.bfloat16(), scene.prediction.quality.bfloat16()
-    low = scene._replace(prediction=replace(scene.prediction, logits=logits, quality=quality))
-    wide = scene._replace(prediction=replace(scene.prediction, logits=logits.float(), quality=quality.float()))
-    expected = sums(losses(wide))
-    assert sums(losses(low)) == expected
-    with torch.autocast("cpu", torch.bfloat16):
-        assert sums(losses(wide)) == expected
-    assert losses(low).total().dtype == torch.float32
-
-
-def test_points_in_crowds_take_no_part() -> None:
-    """The crowd covers points 2 and 3, which no object holds: four classes' worth of background less."""
-    scene = two_objects()
-    crowd = make_target([[0, 0, 16, 8]], (16, 16), crowd=[[0, 8, 16, 16]])
-    plain = make_target([[0, 0, 16, 8]], (16, 16))
-    one, other = (losses(scene._replace(targets=[target])) for target in (crowd, plain))
-    assert (other["negative"].sum - one["negative"].sum).item() == pytest.approx(0.75 * 4 * BACKGROUND)
-    for name in ("class", "box"):
-        assert sums(one)[name] == sums(other)[name]
-
-
-def test_a_point_that_is_ignored_takes_no_part_even_in_a_box() -> None:
-    scene = two_objects()
-    assignment = DW()(*scene)
-    assignment.gt[0, 1] = IGNORED
-    found = sums(DWCriterion()(*scene, assignment))
-    for name, term in slow_dw.losses(pictures(scene), [[1]]).items():
-        assert found[name] == pytest.approx(term), name
-
-
-# --- what it asks for
-
-
 def test_what_a_recipe_must_give() -> None:
     DWCriterion().require(DW(), None)
     for assigner, said in (
@@ -294,9 +176,6 @@ def test_factors() -> None:
     many = sums(losses(scene, DWCriterion(class_factor=0.5, box_factor=0.75, negative_factor=0.25)))
     for name, factor in (("class", 2), ("box", 3), ("negative", 1 / 3)):
         assert many[name] == pytest.approx((factor * one[name][0], one[name][1]))
-
-
-# --- on a GPU, without one
 
 
 @pytest.mark.usefixtures("fake_cuda")

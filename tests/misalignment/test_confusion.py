@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmmc.evaluate import best_thresholds
 from mmmc.misalignment import Boxes, Truth
 from mmmc.misalignment.arrays import overlaps
 from mmmc.misalignment.confusion import Confusion, confusion
 from mmmc.misalignment.flags import MOST, Verdicts
 from mmmc.misalignment.working import SCORES, Working, working
+from mmmc.thresholds import best_thresholds
 
 from .sets import box, coco, object, random_set
 

@@ -20,7 +20,7 @@ from mmmc.recipe import DataConfig, digest, load_recipe
 from mmmc.training import loop
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
-from mmmc.training.loop import _Run
+from mmmc.training.loop import Run
 from mmmc.training.sets import open_sets
 
 from .tiny import STEPS, differences, run, tiny_recipe
@@ -98,18 +98,18 @@ def test_it_ends_when_nothing_gets_better_and_keeps_the_best(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = RunFolder(tmp_path / "run")
-    measured, save = loop.score, _Run._save
+    measured, save = loop.score, Run._save
     given = iter([math.nan, 0.3, 0.2, 0.3])
 
     def score(*arguments: Any) -> Scores:
         return replace(measured(*arguments), AP=next(given))
 
-    def save_and_copy(self: _Run, final: Scores | None) -> None:
+    def save_and_copy(self: Run, final: Scores | None) -> None:
         save(self, final)
         shutil.copy(folder.weights("last"), tmp_path / f"epoch{self.progress.epoch}.safetensors")
 
     monkeypatch.setattr(loop, "score", score)
-    monkeypatch.setattr(_Run, "_save", save_and_copy)
+    monkeypatch.setattr(Run, "_save", save_and_copy)
     scores = run(tiny_recipe(tiny_set, train={"epochs": 9, "early_stop": 2}), folder.path)
     assert evaluated(folder) == [1, 2, 3, 4]
     assert scores.AP == 0.3
@@ -134,16 +134,16 @@ def test_a_time_becomes_iterations(tiny_set: Path, tmp_path: Path, monkeypatch: 
 def test_when_the_time_is_over_the_epoch_is_the_last(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, train_epoch = 0.0, _Run._train_epoch
+    now, train_epoch = 0.0, Run._train_epoch
 
-    def train_for_a_minute(self: _Run, epoch: int) -> None:
+    def train_for_a_minute(self: Run, epoch: int) -> None:
         nonlocal now
         train_epoch(self, epoch)
         now += 60
 
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setattr(loop, "iterations_within", lambda *_, **__: 9 * STEPS)
-    monkeypatch.setattr(_Run, "_train_epoch", train_for_a_minute)
+    monkeypatch.setattr(Run, "_train_epoch", train_for_a_minute)
     folder = RunFolder(tmp_path / "run")
     run(tiny_recipe(tiny_set, train={"evaluate_every": 0}), folder.path, time_budget=100)
     assert (trained(folder), evaluated(folder)) == (2 * STEPS, [2])
@@ -176,13 +176,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
     folder = RunFolder(tmp_path / "run")
     recipe = tiny_recipe(tiny_set, train={"log_every": 10, "ema": 0.9})
     indices: list[Any] = []
-    train_epoch = _Run._train_epoch
+    train_epoch = Run._train_epoch
 
-    def note_indices(self: _Run, epoch: int) -> None:
+    def note_indices(self: Run, epoch: int) -> None:
         indices.append(self.loader.indices(epoch))
         train_epoch(self, epoch)
 
-    monkeypatch.setattr(_Run, "_train_epoch", note_indices)
+    monkeypatch.setattr(Run, "_train_epoch", note_indices)
     with pytest.raises(FloatingPointError) as caught:
         run(recipe, folder.path)
     train_set, _ = open_sets(DataConfig(path=str(tiny_set)))

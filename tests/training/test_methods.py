@@ -11,7 +11,7 @@ from mmmc.checkpoint import load_checkpoint, load_weights
 from mmmc.recipe import Recipe, load_recipe, recipe_names
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
-from mmmc.training.loop import _Run
+from mmmc.training.loop import Run
 
 from .test_processes import in_two_processes
 from .tiny import differences, run, shrunk, tiny_recipe
@@ -49,15 +49,15 @@ def test_a_method_resumes_exactly(
     recipe = tiny_method(name, tiny_set, epochs=3, ema=0.9)
     whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")
     run(recipe, whole.path, init=start)
-    train_epoch = _Run._train_epoch
+    train_epoch = Run._train_epoch
 
-    def break_off(self: _Run, epoch: int) -> None:
+    def break_off(self: Run, epoch: int) -> None:
         if epoch == 2:
             raise Cut
         train_epoch(self, epoch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Run, "_train_epoch", break_off)
+        patch.setattr(Run, "_train_epoch", break_off)
         with pytest.raises(Cut):
             run(recipe, cut.path, init=start)
     run(None, cut.path, resume=True)

@@ -14,10 +14,10 @@ import pytest
 from mmmc.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from mmmc.errors import InputError
 from mmmc.recipe import Recipe, load_recipe, to_yaml
-from mmmc.training import loop
+from mmmc.training import loop, start
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
-from mmmc.training.loop import _Run
+from mmmc.training.loop import Run
 from mmmc.training.sets import open_sets
 from mmmc.training.state import read_state
 
@@ -114,15 +114,15 @@ def give_scores(patch: pytest.MonkeyPatch, *values: float) -> None:
 def broken_off(tiny_set: Path, start: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run of two epochs, the first of them the best, that ended between the last line and the last checkpoint."""
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "broken off")
-    save = _Run._save_checkpoint
+    save = Run._save_checkpoint
 
-    def refuse_at_end(self: _Run, *, finished: bool) -> None:
+    def refuse_at_end(self: Run, *, finished: bool) -> None:
         if finished:
             raise KeyboardInterrupt
         save(self, finished=finished)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Run, "_save_checkpoint", refuse_at_end)
+        patch.setattr(Run, "_save_checkpoint", refuse_at_end)
         give_scores(patch, 0.3, 0.2)
         with pytest.raises(KeyboardInterrupt):
             run(tiny_recipe(tiny_set, train={"ema": 0.9}), folder.path, init=start)
@@ -193,7 +193,7 @@ def test_a_run_does_not_go_on_with_other_data(
     train_set, val_set = open_sets(recipe.data)
     moved = replace(train_set, xywh=train_set.xywh + 1)
     for other in ((train_set.subset(range(8)), val_set), (train_set, train_set), (moved, val_set)):
-        monkeypatch.setattr(loop, "open_sets", lambda _, other=other: other)
+        monkeypatch.setattr(start, "open_sets", lambda _, other=other: other)
         with pytest.raises(InputError, match=r"other pictures or objects than when the run began\. .*--init"):
             run(None, folder.path, resume=True)
     state = load_checkpoint(folder.checkpoint)

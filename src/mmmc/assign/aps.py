@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmmc.assign.admission import by_fcos, long_enough, with_nearest
+from mmmc.assign.aps_scores import Score, SoftmaxOver, relative_scores, scored
 from mmmc.assign.aps_steps import Levels, Looked, Owners, Scores, Split, Steps
 from mmmc.assign.candidates import Candidates, best_candidates
 from mmmc.assign.conflicts import object_states, owners, provide
@@ -96,8 +97,8 @@ class APS(Assigner):
     square_strides: float = 8.0
     shrink: float = 0.2
     scale_standard: Literal["cls", "reg", "sum"] = "sum"
-    score: Literal["paper", "code", "sum", "fit_only", "align_only", "printed"] = "paper"
-    softmax_over: Literal["object", "level"] = "object"
+    score: Score = "paper"
+    softmax_over: SoftmaxOver = "object"
     score_scale: Literal["standard", "code"] = "standard"
     rule: Rule = "a"
     topk: int = 9
@@ -224,25 +225,7 @@ class APS(Assigner):
 
     def scores(self, shortlist: Candidates) -> Scores:
         """Step 3: fitness (Eq. 7), alignment (Eq. 8) and their geometric mean (Eq. 9), or what replaces it."""
-        sign = 1.0 if self.score == "printed" else -1.0
-        fit = self._softmax(sign * shortlist.cls, shortlist.valid) + self._softmax(
-            sign * shortlist.reg, shortlist.valid
-        )
-        gap = (shortlist.cls - shortlist.reg).abs()
-        alignment = 1 / (1 + gap.exp())
-        total = shortlist.cls + shortlist.reg
-        match self.score:
-            case "paper" | "printed":
-                cost = -(fit * alignment).sqrt()
-            case "code":
-                cost = (gap.sigmoid() * total).sqrt()
-            case "sum":
-                cost = total
-            case "fit_only":
-                cost = -fit
-            case "align_only":
-                cost = -alignment
-        return Scores(fit, alignment, cost)
+        return scored(shortlist, self.score, self.softmax_over)
 
     def split(self, shortlist: Candidates, scores: Scores) -> Split:
         """Step 4: positives by the mixture (Eq. 10). An object with a candidate has a positive; see `parted`."""
@@ -305,7 +288,8 @@ class APS(Assigner):
         gt = steps.gt
         points = gt.shape[1]
         ignored = shortlist.spread(split.ignored, points).any(dim=1) & (gt == NEGATIVE)
-        score = self._targets(gt, shortlist, scores)
+        hard = (gt >= 0).to(scores.cost.dtype)
+        score = hard if self.target == "hard" else hard * relative_scores(gt, shortlist, scores.cost, self.score)
         return Assignment(
             gt=gt.masked_fill(ignored, IGNORED),
             score=score,
@@ -318,11 +302,6 @@ class APS(Assigner):
     def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
         return {"cls": cls, "reg": reg, "sum": cls + reg}[self.scale_standard]
 
-    def _softmax(self, values: Float[Tensor, "B M V K"], valid: Bool[Tensor, "B M V K"]) -> Float[Tensor, "B M V K"]:
-        values = values.masked_fill(~valid, -torch.inf)
-        shares = values.softmax(dim=3) if self.softmax_over == "level" else values.flatten(2).softmax(2).view_as(values)
-        return shares.masked_fill(~valid, 0)
-
     def _claim(self, prediction: Prediction, objects: Objects, looked: Looked) -> Float[Tensor, "B M P"]:
         """What the objects that want a point are compared by; least wins."""
         match self.conflict:
@@ -333,16 +312,3 @@ class APS(Assigner):
             case "max_iou":
                 predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
                 return -paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted))
-
-    def _targets(self, gt: Int[Tensor, "B P"], shortlist: Candidates, scores: Scores) -> Float[Tensor, "B P"]:
-        """Class target of each point."""
-        hard = (gt >= 0).to(scores.cost.dtype)
-        if self.target == "hard" or shortlist.point.shape[1] == 0:
-            return hard
-        best = scores.cost.masked_fill(~shortlist.valid, torch.inf).amin(dim=(2, 3), keepdim=True)
-        # Where high is good costs are negative scores: score over best score. Else best cost over cost.
-        relative = best / scores.cost if self.score in ("code", "sum") else scores.cost / best
-        dense = shortlist.spread(relative.nan_to_num(1.0).clamp(0, 1), gt.shape[1])
-        # A point that was given to an object as a fallback and is none of its candidates has no score: 1.
-        own = dense.gather(1, gt.clamp(min=0)[:, None]).squeeze(1)
-        return torch.where(own > 0, own, 1.0) * hard

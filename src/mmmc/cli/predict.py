@@ -16,12 +16,13 @@ from mmmc.cli.arguments import add_run, open_run, parse, say, verb_parser
 from mmmc.data.loading import EvalLoader
 from mmmc.data.tiling import Tiling
 from mmmc.errors import InputError, did_you_mean
-from mmmc.evaluate import best_thresholds, to_results
+from mmmc.evaluate import to_results
 from mmmc.gallery import THRESHOLD
 from mmmc.predicting.formats import Format, write_found
 from mmmc.predicting.running import Job, Options
 from mmmc.predicting.sources import find_sources, name_sources
 from mmmc.predictor import Predictor
+from mmmc.thresholds import best_thresholds
 from mmmc.training.sets import open_sets
 
 CHUNK = 8

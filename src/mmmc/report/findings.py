@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from mmmc.data.coco import CocoSet
-from mmmc.evaluate import Scores, Threshold, best_thresholds, score
+from mmmc.evaluate import Scores, score
 from mmmc.misalignment import Boxes, Diagnosis, Truth
 from mmmc.misalignment.apart import Apart
 from mmmc.misalignment.arrays import overlaps
@@ -22,6 +22,7 @@ from mmmc.misalignment.working import Working, working
 from mmmc.predictor import Predictor
 from mmmc.report.run import diagnosed
 from mmmc.structures import Batch
+from mmmc.thresholds import Threshold, best_thresholds
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,5 @@
-"""Training: the visible loop and what it needs."""
+"""Training: how it begins, the visible loop, and what that needs."""
 
-from mmmc.training.loop import train
+from mmmc.training.start import train
 
 __all__ = ["train"]

@@ -1,4 +1,4 @@
-"""Training, from top to bottom: build; for each epoch predict, assign, criterion, backward, step; evaluate, save."""
+"""A run, from top to bottom: build; for each epoch predict, assign, criterion, backward, step; evaluate, save."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
@@ -19,19 +18,17 @@ from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
 from mmmc.data.coco import CocoSet
 from mmmc.data.formats import look
 from mmmc.data.loading import EvalLoader, TrainLoader
-from mmmc.errors import InputError
 from mmmc.evaluate import Scores, score
 from mmmc.model import Detector
-from mmmc.recipe import Recipe, digest, load_recipe
+from mmmc.recipe import Recipe, digest
 from mmmc.training.folder import RunFolder
 from mmmc.training.initial import initialize
 from mmmc.training.journal import Journal, keep_epochs
-from mmmc.training.loggers import build_loggers
 from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_step
 from mmmc.training.probe import Probe
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
-from mmmc.training.sets import open_sets, write_repairs
+from mmmc.training.sets import write_repairs
 from mmmc.training.state import data_digest, read_state
 from mmmc.training.step import backward_step
 from mmmc.training.timing import iterations_within
@@ -48,69 +45,7 @@ class Progress:
     seconds: float = 0.0
 
 
-def train(
-    recipe: Recipe | None,
-    out: str | Path,
-    *,
-    resume: bool = False,
-    init: str | Path | None = None,
-    time_budget: float | None = None,
-    accelerator: str = "auto",
-    devices: int | str = "auto",
-    nodes: int = 1,
-    quiet: bool = False,
-) -> Scores:
-    """Train a detector and leave a run folder.
-
-    Args:
-        recipe: what to do; with `resume` it is read from the folder, and None is expected.
-        out: the run folder. It must not hold anything, unless `resume`.
-        resume: go on after the last finished epoch. The result equals, bit for bit, that of a run never interrupted
-            on the same machine with the same number of threads.
-        init: weights to begin with: a run folder or weights file of ours, or torchvision's FCOS trained on COCO.
-        time_budget: seconds. A few steps are timed and the number of iterations is chosen so that training,
-            with its evaluations, fits; the schedule of the learning rate shrinks with it.
-        accelerator: `cpu`, `cuda`, or `auto`.
-        devices: how many of them on each node.
-        nodes: machines that work together.
-        quiet: no progress bar.
-
-    Returns:
-        The scores of the last epoch's (averaged) weights.
-
-    Raises:
-        InputError: anything in recipe, data or folder that cannot be used.
-        FloatingPointError: a loss was not finite; names the term and the pictures.
-    """
-    folder = RunFolder(Path(out))
-    recipe = _resumed_recipe(folder) if resume else recipe
-    if recipe is None:
-        raise InputError("A new run needs a recipe.")
-    if not resume:
-        folder.require_free()
-    train_set, val_set = open_sets(recipe.data)
-    loggers = build_loggers(recipe.train.loggers, folder.path)
-    try:
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            precision=recipe.train.precision,
-            loggers=loggers,
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
-        raise InputError(f"This machine cannot be used with {asked}: {error}") from error
-    # With several processes the others begin here, after the same checks.
-    fabric.launch()
-    if resume:
-        return _Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
-    with folder.creating(fabric.is_global_zero):
-        run = _Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
-    return run()
-
-
-class _Run:
+class Run:
     """The parts of a run, built in order, and the loop over them."""
 
     def __init__(
@@ -335,8 +270,3 @@ class _Run:
         if repairs:
             write_repairs(self.folder.repairs, repairs)
             self.journal.say(f"{len(repairs)} boxes were dropped or clipped: {self.folder.repairs}")
-
-
-def _resumed_recipe(folder: RunFolder) -> Recipe:
-    folder.require()
-    return load_recipe(folder.recipe)

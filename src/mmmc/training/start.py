@@ -1,0 +1,83 @@
+"""How a training begins: the folder, the data, the machine; new, or where it was cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from mmmc.errors import InputError
+from mmmc.evaluate import Scores
+from mmmc.recipe import Recipe, load_recipe
+from mmmc.training.folder import RunFolder
+from mmmc.training.loggers import build_loggers
+from mmmc.training.loop import Run
+from mmmc.training.sets import open_sets
+
+
+def train(
+    recipe: Recipe | None,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    init: str | Path | None = None,
+    time_budget: float | None = None,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    nodes: int = 1,
+    quiet: bool = False,
+) -> Scores:
+    """Train a detector and leave a run folder.
+
+    Args:
+        recipe: what to do; with `resume` it is read from the folder, and None is expected.
+        out: the run folder. It must not hold anything, unless `resume`.
+        resume: go on after the last finished epoch. The result equals, bit for bit, that of a run never interrupted
+            on the same machine with the same number of threads.
+        init: weights to begin with: a run folder or weights file of ours, or torchvision's FCOS trained on COCO.
+        time_budget: seconds. A few steps are timed and the number of iterations is chosen so that training,
+            with its evaluations, fits; the schedule of the learning rate shrinks with it.
+        accelerator: `cpu`, `cuda`, or `auto`.
+        devices: how many of them on each node.
+        nodes: machines that work together.
+        quiet: no progress bar.
+
+    Returns:
+        The scores of the last epoch's (averaged) weights.
+
+    Raises:
+        InputError: anything in recipe, data or folder that cannot be used.
+        FloatingPointError: a loss was not finite; names the term and the pictures.
+    """
+    folder = RunFolder(Path(out))
+    recipe = _resumed_recipe(folder) if resume else recipe
+    if recipe is None:
+        raise InputError("A new run needs a recipe.")
+    if not resume:
+        folder.require_free()
+    train_set, val_set = open_sets(recipe.data)
+    loggers = build_loggers(recipe.train.loggers, folder.path)
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            precision=recipe.train.precision,
+            loggers=loggers,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
+        raise InputError(f"This machine cannot be used with {asked}: {error}") from error
+    # With several processes the others begin here, after the same checks.
+    fabric.launch()
+    if resume:
+        return Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
+    with folder.creating(fabric.is_global_zero):
+        run = Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
+    return run()
+
+
+def _resumed_recipe(folder: RunFolder) -> Recipe:
+    folder.require()
+    return load_recipe(folder.recipe)
