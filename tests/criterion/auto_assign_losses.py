@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
-
 from mmmc.assign import AutoAssign, ignore_crowds
 from mmmc.criterion import AutoAssignCriterion
 from mmmc.losses import Losses
@@ -14,7 +12,3 @@ def losses(scene: Scene, criterion: AutoAssignCriterion | None = None) -> Losses
     criterion = criterion or AutoAssignCriterion()
     assignment = AutoAssign(criterion.confidence, criterion.box_power)(*scene)
     return criterion(*scene, ignore_crowds(scene.points, assignment, scene.targets))
-
-
-def sums(found: Losses) -> dict[str, tuple[float, float]]:
-    return {name: (term.sum.item(), term.norm.item()) for name, term in found.terms.items()}

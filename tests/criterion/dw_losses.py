@@ -17,7 +17,3 @@ def losses(scene: Scene, criterion: DWCriterion | None = None) -> Losses:
     criterion = criterion or DWCriterion()
     assignment = DW(box_power=criterion.box_power)(*scene)
     return criterion(*scene, ignore_crowds(scene.points, assignment, scene.targets))
-
-
-def sums(found: Losses) -> dict[str, tuple[float, float]]:
-    return {name: (term.sum.item(), term.norm.item()) for name, term in found.terms.items()}

@@ -9,7 +9,6 @@ import pytest
 import torch
 from assign import slow_auto_assign
 from assign.two_objects import by_class, gaussians, pictures, random_scene, two_objects
-from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_targets  # noqa: F401
 from torch import Tensor
 
 from mmmc.assign import AutoAssign, ignore_crowds
@@ -17,9 +16,10 @@ from mmmc.criterion import AutoAssignCriterion
 from mmmc.model import Detector, ModelConfig
 from mmmc.parts import CenterPrior
 from mmmc.structures import IGNORED, Prediction, Supervision
-from mmmc.testing import Scene, make_scene, make_target
+from mmmc.testing import Scene, make_target
 
-from .auto_assign_losses import losses, sums
+from .auto_assign_losses import losses
+from .terms import assert_low_precision_is_widened, sums
 
 
 def test_terms_by_hand() -> None:
@@ -227,15 +227,7 @@ def test_a_batch_without_objects_reaches_every_parameter() -> None:
 
 
 def test_low_precision_is_computed_in_float32() -> None:
-    scene = make_scene(2)
-    logits, quality = scene.prediction.logits.bfloat16(), scene.prediction.quality.bfloat16()
-    low = scene._replace(prediction=replace(scene.prediction, logits=logits, quality=quality))
-    wide = scene._replace(prediction=replace(scene.prediction, logits=logits.float(), quality=quality.float()))
-    expected = sums(losses(wide))
-    assert sums(losses(low)) == expected
-    with torch.autocast("cpu", torch.bfloat16):
-        assert sums(losses(wide)) == expected
-    assert losses(low).total().dtype == torch.float32
+    assert_low_precision_is_widened(losses)
 
 
 def test_points_in_crowds_take_no_part() -> None:

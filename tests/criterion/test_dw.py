@@ -18,7 +18,8 @@ from mmmc.recipe import load_recipe
 from mmmc.structures import IGNORED, Prediction
 from mmmc.testing import Scene, make_scene, make_target
 
-from .dw_losses import BACKGROUND, losses, sums
+from .dw_losses import BACKGROUND, losses
+from .terms import sums
 
 
 def test_terms_by_hand() -> None:

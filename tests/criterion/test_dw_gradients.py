@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from assign import slow_dw
@@ -14,9 +12,10 @@ from mmmc.assign import DW
 from mmmc.criterion import DWCriterion
 from mmmc.model import Detector, ModelConfig
 from mmmc.structures import IGNORED, Prediction
-from mmmc.testing import Scene, make_scene, make_target
+from mmmc.testing import Scene, make_target
 
-from .dw_losses import BACKGROUND, losses, sums
+from .dw_losses import BACKGROUND, losses
+from .terms import assert_low_precision_is_widened, sums
 
 
 def small_scene() -> Scene:
@@ -86,15 +85,7 @@ def test_a_batch_without_objects_reaches_every_parameter() -> None:
 
 
 def test_low_precision_is_computed_in_float32() -> None:
-    scene = make_scene(2)
-    logits, quality = scene.prediction.logits.bfloat16(), scene.prediction.quality.bfloat16()
-    low = scene._replace(prediction=replace(scene.prediction, logits=logits, quality=quality))
-    wide = scene._replace(prediction=replace(scene.prediction, logits=logits.float(), quality=quality.float()))
-    expected = sums(losses(wide))
-    assert sums(losses(low)) == expected
-    with torch.autocast("cpu", torch.bfloat16):
-        assert sums(losses(wide)) == expected
-    assert losses(low).total().dtype == torch.float32
+    assert_low_precision_is_widened(losses)
 
 
 def test_points_in_crowds_take_no_part() -> None:
