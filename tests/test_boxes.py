@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import box_iou, generalized_box_iou, generalized_box_iou_loss
 
-from mmmc.boxes import area, centerness, distances, paired_giou, paired_iou
+from mmmc.boxes import area, center_offsets, centerness, distances, paired_giou, paired_iou, squared_center_distance
 
 # Sides of at least 1 on a grid of 1/4: areas and intersections are exact in float32.
 numbers = st.integers(0, 400).map(lambda value: value / 4)
@@ -50,6 +50,15 @@ def test_centerness(ltrb: tuple[float, ...], expected: float) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+def test_offsets_from_centers() -> None:
+    """Points 3 to the right of and 4 above the centre (10, 20) of one box, and in the centre of another."""
+    xy, boxes = torch.tensor([[13.0, 16.0], [40.0, 40.0]]), torch.tensor([[0.0, 10.0, 20.0, 30.0], [30.0, 20, 50, 60]])
+    right, down = center_offsets(xy[:, None], boxes)
+    assert right.tolist() == [[3, -27], [30, 0]]
+    assert down.tolist() == [[-4, -24], [20, 0]]
+    assert squared_center_distance(xy[:, None], boxes).tolist() == [[25, 27**2 + 24**2], [1300, 0]]
+
+
 @given(drawn, st.randoms(use_true_random=False))
 def test_pairs_are_the_diagonal_of_torchvision_s_matrices(boxes: list[list[float]], random) -> None:
     first = torch.tensor(boxes)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmmc.assign.fcos import FCOS
 from mmmc.assign.pairs import Objects
+from mmmc.boxes import squared_center_distance
 from mmmc.structures import Points, Target
 
 
@@ -30,11 +31,10 @@ def with_nearest(
         targets: of the batch; they say where pictures end.
         own: pairs that are admitted already.
     """
-    centers = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
     within = torch.stack([points.within(target.size) for target in targets]) & (points.level == 0)
-    away = (points.xy.to(centers.dtype) - centers[:, :, None]).square().sum(dim=3)
+    away = squared_center_distance(points.xy.to(objects.boxes.dtype), objects.boxes[:, :, None])
     nearest = away.masked_fill(~within[:, None], torch.inf).argmin(dim=2, keepdim=True)
-    numbers = torch.arange(centers.shape[1], device=centers.device)
+    numbers = torch.arange(away.shape[1], device=away.device)
     real = torch.stack([numbers < count for count in objects.counts])
     alone = ~own.any(dim=2, keepdim=True) & real[..., None]
     return own | torch.zeros_like(own).scatter(2, nearest, alone)

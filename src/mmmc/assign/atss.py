@@ -13,6 +13,7 @@ from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import ImageLabels, inside, least, per_image
 from mmmc.assign.squares import iou_with_squares
+from mmmc.boxes import squared_center_distance
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -67,8 +68,7 @@ class ATSS(Assigner):
         self, points: Points, xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"], within: Bool[Tensor, "P 1"]
     ) -> Bool[Tensor, "P M"]:
         """The `topk` points of each level nearest to the centre of each object; of equally near ones the first."""
-        center = (boxes[:, :2] + boxes[:, 2:]) / 2
-        away = (xy[:, None] - center).square().sum(dim=2).masked_fill(~within, torch.inf)
+        away = squared_center_distance(xy[:, None], boxes).masked_fill(~within, torch.inf)
         sizes = [height * width for height, width in points.shapes]
         return torch.cat([least(part, self.topk, self.topk) for part in away.split(sizes)])
 

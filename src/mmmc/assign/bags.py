@@ -9,6 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from mmmc.assign.pairs import Objects
 from mmmc.assign.rules import least
+from mmmc.boxes import center_offsets
 from mmmc.structures import Points
 
 LEAST_MISS = 1e-12
@@ -45,9 +46,9 @@ def mean_max_weights(log_p: Float[Tensor, "B M P"], bag: Bool[Tensor, "B M P"]) 
 
 def center_distances(points: Points, objects: Objects) -> Float[Tensor, "B M P"]:
     """Distance of each point from the centre of each object, in strides of the point."""
-    center = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
-    x, y = (points.xy.to(center.dtype) - center[:, :, None]).unbind(dim=3)
-    return torch.hypot(x, y) / points.stride.to(center.dtype)
+    dtype = objects.boxes.dtype
+    right, down = center_offsets(points.xy.to(dtype), objects.boxes[:, :, None])
+    return torch.hypot(right, down) / points.stride.to(dtype)
 
 
 def foremost(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from mmmc.assign.pairs import Objects, of_labels
-from mmmc.boxes import paired_giou
+from mmmc.boxes import center_offsets, paired_giou
 from mmmc.structures import Points, Prediction
 
 
@@ -62,11 +62,12 @@ def log_gaussian(
         sigma: standard deviations, likewise.
     """
     dtype = objects.boxes.dtype
-    center = (objects.boxes[..., :2] + objects.boxes[..., 2:]) / 2
-    strides = (points.xy.to(dtype) - center[:, :, None]) / points.stride.to(dtype)[:, None]
+    stride = points.stride.to(dtype)
+    right, down = center_offsets(points.xy.to(dtype), objects.boxes[:, :, None])
+    x, y = mean[:, :, None].unbind(dim=3)
     # Of a deviation of 0 nothing could be computed, and a learned one may pass through it.
-    variance = sigma.square().clamp(min=1e-6)
-    return -((strides - mean[:, :, None]).square() / (2 * variance[:, :, None])).sum(dim=3)
+    x_variance, y_variance = sigma.square().clamp(min=1e-6)[:, :, None].unbind(dim=3)
+    return -((right / stride - x).square() / (2 * x_variance) + (down / stride - y).square() / (2 * y_variance))
 
 
 def sound_pairs(

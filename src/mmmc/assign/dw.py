@@ -60,6 +60,7 @@ class DW(Assigner):
         prior = log_gaussian(points, objects, torch.zeros_like(sigma), sigma)
         pair, wrong = sound_pairs(prediction, objects, confidence, prior)
         log_p = confidence.both
-        above, below = (log_p + prior + sharpness * log_p.exp() for sharpness in (self.sharpness, self.norm_sharpness))
-        log_weight = above - below.masked_fill(~pair, -torch.inf).logsumexp(dim=2, keepdim=True)
+        below = log_p + prior + self.norm_sharpness * log_p.exp()
+        below = below.masked_fill(~pair, -torch.inf).logsumexp(dim=2, keepdim=True)
+        log_weight = log_p + prior + self.sharpness * log_p.exp() - below
         return Weighed(pair_weights(log_weight, pair), objects.in_box, wrong)

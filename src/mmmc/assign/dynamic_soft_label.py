@@ -14,6 +14,7 @@ from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.pairs import iou_losses, of_labels
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
+from mmmc.boxes import squared_center_distance
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -74,6 +75,5 @@ class DynamicSoftLabel(Assigner):
 
     def prior(self, points: Points, xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Float[Tensor, "P M"]:
         """`10 ** (distance from the centre in strides - center_radius)`; the exponent ends at 30."""
-        center = (boxes[:, :2] + boxes[:, 2:]) / 2
-        away = (xy[:, None] - center).square().sum(dim=2).sqrt() / points.stride.to(xy.dtype)[:, None]
+        away = squared_center_distance(xy[:, None], boxes).sqrt() / points.stride.to(xy.dtype)[:, None]
         return 10 ** (away - self.center_radius).clamp(max=30)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import ImageLabels, inside, per_image
-from mmmc.boxes import area
+from mmmc.boxes import area, center_offsets
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 
@@ -76,6 +76,5 @@ class FCOS(Assigner):
         """Which points lie strictly inside the square of `center_radius` strides round the centre."""
         if self.center_radius is None:
             return torch.ones((1, 1), dtype=torch.bool, device=xy.device)
-        center = (boxes[:, :2] + boxes[:, 2:]) / 2
-        offset = (xy[:, None] - center).abs().amax(dim=2)
-        return offset < self.center_radius * points.stride.to(xy.dtype)[:, None]
+        right, down = center_offsets(xy[:, None], boxes)
+        return right.abs().maximum(down.abs()) < self.center_radius * points.stride.to(xy.dtype)[:, None]

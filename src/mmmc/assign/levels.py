@@ -12,7 +12,7 @@ from torch import Tensor
 from mmmc.assign.candidates import by_level
 from mmmc.assign.pairs import Objects
 from mmmc.assign.rules import inside
-from mmmc.boxes import paired_iou
+from mmmc.boxes import paired_iou, squared_center_distance
 from mmmc.structures import Points
 
 
@@ -54,7 +54,7 @@ def middle(points: Points, objects: Objects, admitted: Bool[Tensor, "B M P"], sh
         center, half = (corner + opposite) / 2, shrink * (opposite - corner) / 2
         shrunk = torch.cat([center - half, center + half], dim=2)
         in_middle = admitted[:, some] & torch.stack([inside(xy, boxes).T for boxes in shrunk])
-        away = (xy - center[:, :, None]).square().sum(dim=3).masked_fill(~admitted[:, some], torch.inf)
+        away = squared_center_distance(xy, few.boxes[:, :, None]).masked_fill(~admitted[:, some], torch.inf)
         least = torch.stack([part.amin(dim=2) for part in by_level(points, away)], dim=2)
         alone = ~on_levels(points, in_middle)
         nearest = admitted[:, some] & (away == least[..., points.level]) & alone[..., points.level]
