@@ -49,7 +49,6 @@ def test_centerness(ltrb: tuple[float, ...], expected: float) -> None:
     assert centerness(torch.tensor(ltrb)).item() == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None)
 def test_offsets_from_centers() -> None:
     """Points 3 to the right of and 4 above the centre (10, 20) of one box, and in the centre of another."""
     xy, boxes = torch.tensor([[13.0, 16.0], [40.0, 40.0]]), torch.tensor([[0.0, 10.0, 20.0, 30.0], [30.0, 20, 50, 60]])
@@ -59,6 +58,7 @@ def test_offsets_from_centers() -> None:
     assert squared_center_distance(xy[:, None], boxes).tolist() == [[25, 27**2 + 24**2], [1300, 0]]
 
 
+@settings(max_examples=60, deadline=None)
 @given(drawn, st.randoms(use_true_random=False))
 def test_pairs_are_the_diagonal_of_torchvision_s_matrices(boxes: list[list[float]], random) -> None:
     first = torch.tensor(boxes)
