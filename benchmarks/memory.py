@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import torch
 
@@ -45,10 +47,24 @@ class Peak:
             self.extra = (_status("VmHWM") - self._before) / 1e6
 
 
-def apart(function: Callable[..., T], *arguments: Any, threads: int = 1) -> T:
-    """What a function of a module returns in a fresh process with so many threads."""
+AT_ONCE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""By default glibc keeps more and more of what was freed, by the blocks that it has seen; so it keeps no large one."""
+
+
+def apart(function: Callable[..., T], *arguments: Any, threads: int = 1, keeping: bool = True) -> T:
+    """What a function of a module returns in a fresh process with so many threads.
+
+    Args:
+        function: what is called there.
+        arguments: its arguments.
+        threads: of the process.
+        keeping: whether its allocator may keep freed blocks, as usual; otherwise memory is what is needed.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, torch.set_num_threads, (threads,)) as pool:
+    with (
+        patch.dict(os.environ, {} if keeping else AT_ONCE_BACK),
+        ProcessPoolExecutor(1, context, torch.set_num_threads, (threads,)) as pool,
+    ):
         return pool.submit(function, *arguments).result()
 
 

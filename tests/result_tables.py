@@ -17,7 +17,8 @@ from mmmc.cli import main
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "reproduction.md")
 TABLE = re.compile(
-    r"^    mmmc (study (?:table|claims) .*)\n\n((?:\*\*Table .*\n\n)?(?:\|.*\n)*(?:\nMissing:\n\n(?:- .*\n)*)?)", re.MULTILINE
+    r"^    mmmc (study (?:table|claims) .*)\n\n((?:\*\*Table .*\n\n)?(?:\|.*\n)*(?:\nMissing:\n\n(?:- .*\n)*)?)",
+    re.MULTILINE,
 )
 """A command, and what it prints: a table, perhaps with a caption above it and a list of missing runs below it."""
 

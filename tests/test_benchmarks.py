@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shlex
 from collections.abc import Iterator
@@ -114,6 +115,19 @@ def test_peak_memory() -> None:
     # Fresh processes: this one may hold freed memory that would be used first.
     assert apart(extra_of, 50_000_000) == pytest.approx(200, rel=0.1)
     assert apart(extra_of, 0) == pytest.approx(0, abs=5)
+
+
+def again(numbers: int) -> float | None:
+    """MB that a third call needs: glibc begins to keep such blocks after the first, and then has the second's."""
+    extra_of(numbers)
+    extra_of(numbers)
+    return extra_of(numbers)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_an_allocator_that_keeps_nothing_tells_what_is_needed() -> None:
+    assert apart(again, 2_000_000) < 2
+    assert apart(again, 2_000_000, keeping=False) == pytest.approx(8, rel=0.1)
 
 
 def tiny(name: str, tmp_path: Path, *more: str) -> Result:

@@ -1,8 +1,8 @@
 """Time and memory of every assigner with 10, 100 and 1,000 objects in a picture of 800 × 1344 pixels.
 
-Assigners have their defaults; predictions are random, of 80 classes. Each is measured in a process of its own, with all
-numbers of objects in turn in each round; memory is what the first call needs beyond what the process held before, jumps
-of the allocator included.
+Assigners have their defaults; predictions are random, of 80 classes. Time is measured in a process for each assigner,
+with all numbers of objects in turn in each round. Memory is what a call needs beyond what the process held before, in
+another process whose allocator keeps nothing back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.result import Row, remembering
 from benchmarks.setting import Setting
 from benchmarks.timing import interleaved, timed
 from mmmc.assign import ASSIGNERS
+from mmmc.assign.protocol import Assigner
 from mmmc.structures import Prediction
 from mmmc.testing import Scene, make_scene
 
@@ -26,24 +27,43 @@ PARTS = tuple(ASSIGNERS)
 
 def run(setting: Setting) -> list[Row]:
     """Rows of each assigner by the number of objects."""
-    names = [name for name in PARTS if setting.wants(name)]
-    return [row for name in names for row in apart(measure, name, setting, threads=setting.threads)]
+    rows = []
+    for name in filter(setting.wants, PARTS):
+        memory = apart(needs, name, setting, threads=setting.threads, keeping=False)
+        rows += remembering(apart(times, name, setting, threads=setting.threads), memory)
+    return rows
 
 
 def measure(name: str, setting: Setting) -> list[Row]:
-    """The rows of one assigner."""
-    assigner = ASSIGNERS[name]()
-    scenes = {row_name(name, count): crowd(count, setting) for count in (TINY if setting.tiny else COUNTS)}
-    assigner(*crowd(2, setting))
+    """The rows of one assigner, all of it in this process: a GPU tells memory apart by itself."""
+    return remembering(times(name, setting), needs(name, setting))
+
+
+def times(name: str, setting: Setting) -> list[Row]:
+    """Seconds of a call."""
+    assigner, scenes = prepared(name, setting)
+    clocks = {row: timed(partial(assigner, *scene), setting.device) for row, scene in scenes.items()}
+    few, *more = scenes
+    effort = setting.effort(warmup=0, least=3, most=15, seconds=15, within=0.03)
+    return interleaved(clocks, dict.fromkeys(more, few), effort)
+
+
+def needs(name: str, setting: Setting) -> dict[str, float | None]:
+    """Extra memory of a call, in MB."""
+    assigner, scenes = prepared(name, setting)
     memory = {}
     for row, scene in scenes.items():
         with Peak(setting.device) as peak:
             assigner(*scene)
         memory[row] = peak.extra
-    clocks = {row: timed(partial(assigner, *scene), setting.device) for row, scene in scenes.items()}
-    few, *more = scenes
-    effort = setting.effort(warmup=0, least=3, most=15, seconds=15, within=0.03)
-    return remembering(interleaved(clocks, dict.fromkeys(more, few), effort), memory)
+    return memory
+
+
+def prepared(name: str, setting: Setting) -> tuple[Assigner, dict[str, Scene]]:
+    """An assigner that was called before, and its scenes by the names of their rows."""
+    assigner = ASSIGNERS[name]()
+    assigner(*crowd(2, setting))
+    return assigner, {row_name(name, count): crowd(count, setting) for count in (TINY if setting.tiny else COUNTS)}
 
 
 def row_name(assigner: str, objects: int) -> str:

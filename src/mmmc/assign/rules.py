@@ -106,7 +106,7 @@ def least(values: Float[Tensor, "P M"], count: int | Int[Tensor, " M"], most: in
     last = ascending.gather(0, (count - 1).clamp(min=0)[None])
     below, equal = values < last, values == last
     room = count - below.sum(dim=0)
-    return (below | (equal & (equal.cumsum(dim=0) <= room))) & finite & (count > 0)
+    return (below | (equal & (equal.cumsum(dim=0, dtype=torch.int32) <= room))) & finite & (count > 0)
 
 
 def iou_with_objects(prediction: Prediction, boxes: Float[Tensor, "M 4"]) -> Float[Tensor, "P M"]:
