@@ -135,3 +135,17 @@ def alone(folder: Path) -> Iterator[None]:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def locked(handle: int) -> bool:
+    """Lock an open file unless another process has locked it; whether it did. It stays locked until it is closed.
+
+    Some network file systems cannot lock; there it is said to be.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True

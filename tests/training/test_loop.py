@@ -167,6 +167,23 @@ def test_what_is_refused_leaves_no_folder(tiny_set: Path, tmp_path: Path) -> Non
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
+def test_where_a_process_trains_no_other_does(tiny_set: Path, tmp_path: Path) -> None:
+    """Two that begin at the same time both find the folder free."""
+    folder = RunFolder(tmp_path / "run")
+    with folder.alone():
+        folder.require_free()
+        with pytest.raises(InputError, match=r"run: another process trains here\. Name a new folder, or wait"):
+            run(tiny_recipe(tiny_set), folder.path)
+        assert [*folder.path.iterdir()] == [folder.lock]
+        folder.describe(tiny_recipe(tiny_set))
+        with pytest.raises(InputError, match=r"run: another process trains here"):
+            run(None, folder.path, resume=True)
+    assert {path.name for path in folder.path.iterdir()} == {"recipe.yaml", "environment.json"}
+    with RunFolder(tmp_path / "nothing").alone():
+        pass
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

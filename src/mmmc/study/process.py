@@ -5,7 +5,6 @@ Needs next to nothing but Python: it is all that the workers of a cluster load.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -20,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmmc.files import in_place
+from mmmc.files import in_place, locked
 
-BEFORE_TRAINING = ("recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
+BEFORE_TRAINING = (".lock", "recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
 """Files that a run writes before its first step; a checkpoint is the last of them."""
 
 PATIENCE = 30.0
@@ -155,23 +154,13 @@ def _lock(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     deadline = time.monotonic() + GONE
     try:
-        while not _locked(handle):
+        while not locked(handle):
             if time.monotonic() > deadline:
                 raise TakenError
             time.sleep(MOMENT)
         yield handle
     finally:
         os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # some network file systems cannot lock
-    return True
 
 
 def train(out: str, folder: str, threads: int, where: str) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmmc.errors import InputError
-from mmmc.files import write_text
+from mmmc.files import locked, write_text
 from mmmc.recipe import Recipe, to_yaml
 from mmmc.training.environment import environment
 
@@ -64,22 +65,46 @@ class RunFolder:
         """Weights `best` or `last`."""
         return self.path / f"{which}.safetensors"
 
+    @property
+    def lock(self) -> Path:
+        """An empty file that is there, and locked, while a process trains; one that was killed leaves it."""
+        return self.path / ".lock"
+
     def require_free(self) -> None:
         """Raise `InputError` if something is there already."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or self._content()):
             what = "another run" if self.recipe.exists() else "something else"
             raise InputError(
                 f"{self.path} holds {what}. Name a new folder, or go on with a run by --resume {self.path}."
             )
 
     @contextmanager
-    def creating(self, first_process: bool) -> Iterator[None]:
-        """Make the folder; remove it again if what happens inside is refused."""
-        if first_process:
+    def alone(self) -> Iterator[None]:
+        """Make the folder and keep other trainings out of it; if nothing was put into it, it goes again.
+
+        Raises:
+            InputError: another process trains here, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise InputError(f"The run folder {self.path} cannot be made: {error.strerror}.") from error
+        try:
+            if not locked(handle):
+                raise InputError(f"{self.path}: another process trains here. Name a new folder, or wait for its end.")
             try:
-                self.path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"The run folder {self.path} cannot be made: {error.strerror}.") from error
+                yield
+            finally:
+                self.lock.unlink(missing_ok=True)
+                if self.path.is_dir() and not self._content():
+                    self.path.rmdir()
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def creating(self, first_process: bool) -> Iterator[None]:
+        """Remove the folder again if what happens inside is refused."""
         try:
             yield
         except InputError:
@@ -91,6 +116,9 @@ class RunFolder:
         """Raise `InputError` unless the folder holds a run."""
         if not self.recipe.is_file():
             raise InputError(f"{self.path} holds no run: there is no {self.recipe.name} in it.")
+
+    def _content(self) -> set[Path]:
+        return {*self.path.iterdir()} - {self.lock}
 
     def describe(self, recipe: Recipe) -> None:
         """Write what the run does and what it runs on."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores
@@ -56,26 +58,28 @@ def train(
         raise InputError("A new run needs a recipe.")
     if not resume:
         folder.require_free()
-    train_set, val_set = open_sets(recipe.data)
-    loggers = build_loggers(recipe.train.loggers, folder.path)
-    try:
-        fabric = Fabric(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            precision=recipe.train.precision,
-            loggers=loggers,
-        )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
-        asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
-        raise InputError(f"This machine cannot be used with {asked}: {error}") from error
-    # With several processes the others begin here, after the same checks.
-    fabric.launch()
-    if resume:
-        return Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
-    with folder.creating(fabric.is_global_zero):
-        run = Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
-    return run()
+    # The other processes of this training run these lines too; the first one speaks for all.
+    with folder.alone() if rank_zero_only.rank == 0 else nullcontext():  # type: ignore[attr-defined]
+        train_set, val_set = open_sets(recipe.data)
+        loggers = build_loggers(recipe.train.loggers, folder.path)
+        try:
+            fabric = Fabric(
+                accelerator=accelerator,
+                devices=devices,
+                num_nodes=nodes,
+                precision=recipe.train.precision,
+                loggers=loggers,
+            )
+        except (ValueError, RuntimeError, MisconfigurationException) as error:
+            asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
+            raise InputError(f"This machine cannot be used with {asked}: {error}") from error
+        # With several processes the others begin here, after the same checks.
+        fabric.launch()
+        if resume:
+            return Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
+        with folder.creating(fabric.is_global_zero):
+            run = Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
+        return run()
 
 
 def _resumed_recipe(folder: RunFolder) -> Recipe:
