@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from mmmc.losses import Losses
 from mmmc.testing import Scene, make_scene
@@ -14,6 +15,13 @@ from mmmc.testing import Scene, make_scene
 def sums(found: Losses) -> dict[str, tuple[float, float]]:
     """Sum and norm of each term."""
     return {name: (term.sum.item(), term.norm.item()) for name, term in found.terms.items()}
+
+
+def assert_reaches_all(detector: nn.Module) -> None:
+    """Each parameter has a gradient, maybe 0: with several processes one without would be waited for."""
+    for name, parameter in detector.named_parameters():
+        assert parameter.grad is not None, f"{name} is not in the graph"
+        assert parameter.grad.isfinite().all(), name
 
 
 def assert_low_precision_is_widened(losses: Callable[[Scene], Losses]) -> None:

@@ -15,7 +15,7 @@ from mmmc.structures import IGNORED, Prediction
 from mmmc.testing import Scene, make_target
 
 from .dw_losses import BACKGROUND, losses
-from .terms import assert_low_precision_is_widened, sums
+from .terms import assert_low_precision_is_widened, assert_reaches_all, sums
 
 
 def small_scene() -> Scene:
@@ -79,9 +79,7 @@ def test_a_batch_without_objects_reaches_every_parameter() -> None:
     assert sums(found)["class"] == sums(found)["box"] == (0, 0)
     assert found["negative"].norm == 0
     found.total().backward()
-    for name, parameter in detector.named_parameters():
-        assert parameter.grad is not None, f"{name} is not in the graph"
-        assert parameter.grad.isfinite().all(), name
+    assert_reaches_all(detector)
 
 
 def test_low_precision_is_computed_in_float32() -> None:
