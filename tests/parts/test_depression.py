@@ -55,6 +55,14 @@ def test_the_share_climbs_and_falls() -> None:
     assert all(abs(shares.count(share) - 200) <= 2 for share in set(shares))
 
 
+def test_rounding_takes_no_step_and_no_position() -> None:
+    """In float64 0.29 · 100 is 28.999999999999996, and 7 · (1 - |2 / 14 - 1|) is 0.9999999999999996."""
+    (seen,) = Depression(most=0.29, steps=1).build(1, 3).changed([torch.arange(1.0, 101).view(1, 1, 10, 10)], MIDDLE)
+    assert (seen.flatten() < torch.arange(1.0, 101)).sum() == 29
+    # The first of the six steps begins after a fourteenth of the training.
+    assert Depression().share(1 / 14) == pytest.approx(0.5 / 6)
+
+
 def test_only_training_is_changed() -> None:
     part = Depression().build(2, 3)
     assert part.changed([MAP], Supervision([], progress=0.0))[0] is MAP
