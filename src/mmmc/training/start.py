@@ -7,7 +7,6 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores
@@ -58,21 +57,10 @@ def train(
         raise InputError("A new run needs a recipe.")
     if not resume:
         folder.require_free()
+    fabric = _machine(recipe, folder, accelerator, devices, nodes)
     # The other processes of this training run these lines too; the first one speaks for all.
-    with folder.alone() if rank_zero_only.rank == 0 else nullcontext():  # type: ignore[attr-defined]
+    with folder.alone() if fabric.is_global_zero else nullcontext():
         train_set, val_set = open_sets(recipe.data)
-        loggers = build_loggers(recipe.train.loggers, folder.path)
-        try:
-            fabric = Fabric(
-                accelerator=accelerator,
-                devices=devices,
-                num_nodes=nodes,
-                precision=recipe.train.precision,
-                loggers=loggers,
-            )
-        except (ValueError, RuntimeError, MisconfigurationException) as error:
-            asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
-            raise InputError(f"This machine cannot be used with {asked}: {error}") from error
         # With several processes the others begin here, after the same checks.
         fabric.launch()
         if resume:
@@ -85,3 +73,19 @@ def train(
 def _resumed_recipe(folder: RunFolder) -> Recipe:
     folder.require()
     return load_recipe(folder.recipe)
+
+
+def _machine(recipe: Recipe, folder: RunFolder, accelerator: str, devices: int | str, nodes: int) -> Fabric:
+    """The devices and processes to train on, not yet started."""
+    loggers = build_loggers(recipe.train.loggers, folder.path)
+    try:
+        return Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            precision=recipe.train.precision,
+            loggers=loggers,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        asked = f"accelerator {accelerator!r}, devices {devices!r}, nodes {nodes!r}"
+        raise InputError(f"This machine cannot be used with {asked}: {error}") from error
