@@ -98,7 +98,8 @@ $(LOWEST)/.installed: $(VENV)/.python pyproject.toml
 	@touch $@
 
 lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not full and not gpu" -W ignore::DeprecationWarning $(TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n 2 --dist worksteal -m "not full and not gpu" -W ignore::DeprecationWarning \
+	  -W ignore::FutureWarning -W ignore::ResourceWarning $(TESTS)
 
 # PyPI refuses nothing below 100 MB, but what is small stays small.
 MOST_BYTES := 1000000

@@ -38,7 +38,7 @@ def table(kind: str, method: str, *, tiny: bool = False) -> str:
     step = Step(methods(kind, tiny=tiny)[method], batch, classes, torch.device("cpu"))
     for _ in range(WARMUP):
         step()
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as seen:
         for _ in range(STEPS):
             step()
     events = sorted(seen.key_averages(), key=lambda event: -event.self_cpu_time_total)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -41,11 +42,16 @@ class Exported:
 def export_tiny(weights: Path, out: Path, *options: str) -> str:
     """Write weights as an ONNX file; what the command said."""
     said = StringIO()
-    # Sizes are symbols while a graph is made, and no type check takes those for numbers.
+    with unchecked_types(), redirect_stdout(said):
+        assert main(["export", str(weights), "--out", str(out), "--license", "mit", *options]) == 0
+    return said.getvalue()
+
+
+@contextmanager
+def unchecked_types() -> Iterator[None]:
+    """Sizes are symbols while a graph is made, and no type check takes those for numbers."""
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
-        with redirect_stdout(said):
-            assert main(["export", str(weights), "--out", str(out), "--license", "mit", *options]) == 0
+        yield
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
-    return said.getvalue()

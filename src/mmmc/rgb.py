@@ -54,6 +54,11 @@ def read_rgb(source: str | Path | BytesIO, name: str | None = None) -> np.ndarra
         raise InputError(f"{name}: there is no such file.") from None
     except UnidentifiedImageError:
         raise InputError(f"{name}: not a picture, or of a format that Pillow does not read.") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels, which Pillow takes for a decompression "
+            "bomb. Cut it into tiles: `mmmc data tile` for a set, `--tile` in prediction."
+        ) from None
     except MemoryError:
         raise
     except Exception as error:  # damage makes Pillow's decoders raise almost anything

@@ -10,7 +10,7 @@ from mmmc.cli import main
 from mmmc.recipe import load_recipe, to_yaml
 
 
-def test_a_table_of_parts(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_table_of_parts(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["info", "mmmc_r50_1x"]) == 0
     printed = capsys.readouterr().out
     for expected in ("32,421,840", "217.52", "124,470", "22,400 points", "bilinear sampling"):
@@ -19,6 +19,12 @@ def test_a_table_of_parts(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     (tmp_path / "recipe.yaml").write_text(to_yaml(load_recipe("small")))
     assert main(["info", str(tmp_path), "--size", "256x320", "--classes", "3"]) == 0
     assert "256×320 px, 3 classes" in capsys.readouterr().out
+    # A name with brackets is a name, not markup.
+    named = tmp_path / "small[red].yaml"
+    named.write_text(to_yaml(load_recipe("small")))
+    monkeypatch.chdir(tmp_path)
+    assert main(["info", named.name, "--size", "256x320"]) == 0
+    assert "small[red]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from mmmc.structures import NEGATIVE, ObjectState
 
 def owners(cost: Float[Tensor, "B M P"], chosen: Bool[Tensor, "B M P"]) -> Int[Tensor, "B P"]:
     """Each point goes to the object of lowest cost (of equals the first) among those that chose it, else to none."""
-    parts = zip(cost.split(AT_ONCE, dim=1), chosen.split(AT_ONCE, dim=1), strict=True)
-    return least_rank(rank.masked_fill(~some, torch.inf) for rank, some in parts)
+    parts = (slice(first, first + AT_ONCE) for first in range(0, max(1, cost.shape[1]), AT_ONCE))
+    return least_rank(cost[:, part].masked_fill(~chosen[:, part], torch.inf) for part in parts)
 
 
 def least_rank(ranks: Iterable[Float[Tensor, "B _ P"]]) -> Int[Tensor, "B P"]:

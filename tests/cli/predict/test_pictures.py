@@ -102,11 +102,12 @@ def test_tiles(tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_a_picture_above_pillows_limit_is_read_to_be_cut(
-    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     wide = str(_scene(tmp_path / "wide.png", 2))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 64 - 1)  # above twice the limit Pillow raises an error
     predict(tiny_run, tmp_path / "whole", wide, "--draw", "false", status=2)
+    assert f"{wide}: more than 8190 pixels, which Pillow takes for a decompression bomb. Cut" in capsys.readouterr().err
     predict(tiny_run, tmp_path / "cut", wide, "--draw", "false", "--tile", "64")
 
 
