@@ -114,6 +114,7 @@ def losses(
     boxes: Sequence[Sequence[float]],
     quality: Sequence[float],
     gamma: float = 2.0,
+    negatives: str = "unread",
 ) -> dict[str, tuple[float, float]]:
     """Sum and norm of each term, for quality focal loss and factors of 1."""
 
@@ -123,9 +124,11 @@ def losses(
 
     total = dict.fromkeys(("class", "box", "quality", "distribution"), 0.0)
     norm = dict(total)
+    shares = [picture.neighbours(position) for own in positions for position in own]
     for p, own in enumerate(gt):
-        if own == NEGATIVE:
-            total["class"] += sum(focal(logit, 0.0) for logit in logits[p])
+        left = 1 - max((share.get(p, 0.0) for share in shares), default=0.0)
+        weight = {"unread": own == NEGATIVE, "rest": left * (own != IGNORED)}[negatives]
+        total["class"] += weight * sum(focal(logit, 0.0) for logit in logits[p])
     for m, box in enumerate(picture.boxes):
         for x, y, level in positions[m]:
             weights = picture.neighbours([x, y, level])

@@ -13,6 +13,7 @@ from assign.iqdet_scenes import random_scene
 
 from mmmc.assign import FCOS, IQDet, ignore_crowds
 from mmmc.criterion import IQDetCriterion
+from mmmc.criterion.iqdet import Negatives
 from mmmc.errors import InputError
 from mmmc.parts import CenterPrior
 from mmmc.recipe import load_recipe
@@ -71,6 +72,10 @@ def test_options() -> None:
     many = losses(factors, scene)
     for name, factor in (("class", 2), ("box", 3), ("quality", 0.5), ("distribution", 0.25)):
         assert many[name] == pytest.approx((factor * plain[name][0], plain[name][1]))
+    # Points 0 and 4 leave 3/4 as negatives, 1 and 5 a half, 19 nothing: 5/2 more than the fifteen that are not read.
+    rest = losses(IQDetCriterion(negatives="rest"), scene)
+    assert rest["class"][0] == pytest.approx(plain["class"][0] + 2.5 * 2 * 0.25 * LOG2)
+    assert rest | {"class": plain["class"]} == plain
     # Without a modulating factor each of 30 + 6 logits costs log 2.
     assert losses(IQDetCriterion(gamma=0.0), scene)["class"][0] == pytest.approx(36 * LOG2)
     focal = losses(IQDetCriterion(class_loss="focal", gamma=0.0, alpha=0.125), scene)["class"][0]
@@ -89,7 +94,8 @@ def test_a_pair_that_is_taken_out_of_the_assignment_takes_no_part() -> None:
 
 
 @pytest.mark.parametrize("start", [0, pytest.param(30, marks=pytest.mark.full)])
-def test_equals_the_slow_form(start: int) -> None:
+@pytest.mark.parametrize("negatives", ["unread", "rest"])
+def test_equals_the_slow_form(start: int, negatives: Negatives) -> None:
     for seed in range(start, 30 if start == 0 else 300):
         scene = random_scene(seed)
         points, said, targets = scene
@@ -97,7 +103,7 @@ def test_equals_the_slow_form(start: int) -> None:
         scene = Scene(points, said, [replace(targets[0], crowd=crowd)])
         gamma = (2.0, 1.5)[seed % 2]
         assignment = ignore_crowds(points, IQDet()(*scene), scene.targets)
-        found = losses(IQDetCriterion(gamma=gamma), scene)
+        found = losses(IQDetCriterion(gamma=gamma, negatives=negatives), scene)
         expected = slow_iqdet.losses(
             slow_iqdet.Picture(points, targets[0]),
             said.extra["quality mixture"][0].tolist(),
@@ -107,6 +113,7 @@ def test_equals_the_slow_form(start: int) -> None:
             said.boxes[0].tolist(),
             said.quality[0].tolist(),
             gamma,
+            negatives,
         )
         assert found.keys() == expected.keys()
         for name, term in expected.items():
@@ -150,6 +157,8 @@ def test_options_out_of_range_are_refused(field: str, value: float) -> None:
         (lambda recipe: replace(recipe, assigner=FCOS()), "assigner is FCOS; allowed: IQDet"),
         (lambda recipe: replace(recipe, model=replace(recipe.model, part=None)), "model.part is null"),
         (lambda recipe: replace(recipe, model=replace(recipe.model, part=CenterPrior())), "model.part is CenterPrior"),
+        (lambda recipe: replace(recipe, assigner=IQDet(samples=6)), "samples is 6, but model.part says 12"),
+        (lambda recipe: replace(recipe, assigner=IQDet(deviation=0.4)), "deviation is 0.4, but model.part says 0.5"),
     ],
 )
 def test_a_recipe_that_cannot_feed_it_is_refused(build: Callable[[object], object], said: str) -> None:

@@ -48,6 +48,12 @@ class Corners:
         dense = torch.zeros(*point.shape[:2], points, dtype=weight.dtype, device=weight.device)
         return dense.scatter(2, point, total)
 
+    def largest(self, counted: Bool[Tensor, "B M S"], points: int) -> Float[Tensor, "B P"]:
+        """Of each point the largest weight by which one of these positions reads it; 0 if none does."""
+        weight = (self.weight * counted[..., None]).flatten(1)
+        dense = torch.zeros(len(weight), points, dtype=weight.dtype, device=weight.device)
+        return dense.scatter_reduce(1, self.point.flatten(1), weight, "amax")
+
 
 def corners(
     points: Points, grids: Sequence[LevelGrid], xy: Float[Tensor, "B M S 2"], level: Int[Tensor, "B M S"]

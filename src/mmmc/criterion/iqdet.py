@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,6 +25,8 @@ from mmmc.parts.level_grid import LevelGrid, level_grids
 from mmmc.parts.quality_distribution import QualityDistribution
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
 
+Negatives = Literal["unread", "rest"]
+
 
 @dataclass(frozen=True)
 class IQDetCriterion(Criterion):
@@ -32,9 +35,9 @@ class IQDetCriterion(Criterion):
     At the positions of each object, logits, boxes and quality are read from the points round them. The class target
     is the distribution's value there, for the object's class; the box loss, 1 - GIoU, weighs as much; the quality
     branch learns the IoU of the box that was read. A point that no position is read from is negative for all
-    classes; one that is read takes part through the positions alone. The distribution learns, at all points in the
-    box, the IoU of the box predicted there; each object and level weighs alike. Value, IoU and positions are targets
-    and weights without gradient.
+    classes; what becomes of one that is read is an option. The distribution learns, at all points in the box, the
+    IoU of the box predicted there; each object and level weighs alike. Value, IoU and positions are targets and
+    weights without gradient.
 
     Re-created from a description, since the published method has no public code; not verified against it.
 
@@ -43,6 +46,8 @@ class IQDetCriterion(Criterion):
             `focal` has it elsewhere.
         alpha: weight of positives in the focal loss; negatives, also those of `varifocal`, weigh 1 - alpha.
         gamma: exponent of the class loss.
+        negatives: `unread`, the points that no position is read from; `rest`, every point, by what the largest of its
+            bilinear shares in a position leaves, so that a far corner of what is read is nearly a negative.
         class_factor: factor on the class term, which is divided by the number of positions.
         box_factor: factor on the box term, which is divided by the sum of the values.
         quality_factor: factor on the quality term, which is divided by the number of positions.
@@ -53,6 +58,7 @@ class IQDetCriterion(Criterion):
     class_loss: ClassLoss = "quality_focal"
     alpha: float = 0.25
     gamma: float = 2.0
+    negatives: Negatives = "unread"
     class_factor: float = 1.0
     box_factor: float = 1.0
     quality_factor: float = 1.0
@@ -80,6 +86,13 @@ class IQDetCriterion(Criterion):
                 "criterion IQDetCriterion: model.part is "
                 f"{'null' if part is None else type(part).__name__}; allowed: QualityDistribution."
             )
+        for name in ("samples", "deviation"):
+            own, drawn = getattr(assigner, name), getattr(part, name)
+            if own != drawn:
+                raise InputError(
+                    f"assigner IQDet: {name} is {own}, but model.part says {drawn}, which is what counts; "
+                    "allowed: the same in both."
+                )
 
     def __call__(
         self, points: Points, prediction: Prediction, targets: Sequence[Target], assignment: Assignment
@@ -103,13 +116,16 @@ class IQDetCriterion(Criterion):
                 paired = assignment.pairs.gather(2, found.corners.point.flatten(2)) > 0
                 counted = found.counted & paired.view_as(found.corners.point).any(dim=3)
                 value = found.value * counted
+                unread = assignment.gt == NEGATIVE
+                rest = (assignment.gt != IGNORED) * (1 - found.corners.largest(counted, len(points)))
+                alone = unread.to(dtype) if self.negatives == "unread" else rest
             number = counted.sum().to(dtype)
 
             read = found.corners.read(logits)
             labels = objects.labels[..., None, None].expand(*counted.shape, 1)
             target = torch.zeros_like(read).scatter(3, labels, value[..., None])
             positive = self._class_loss(read, target).sum(dim=3) * counted
-            negative = self._class_loss(logits, torch.zeros_like(logits)).sum(dim=2) * (assignment.gt == NEGATIVE)
+            negative = self._class_loss(logits, torch.zeros_like(logits)).sum(dim=2) * alone
 
             # Others get a unit box on both sides: a loss without gradient instead of a branch on data.
             unit = (torch.arange(4, device=boxes.device) >= 2).to(dtype)
