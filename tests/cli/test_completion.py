@@ -47,9 +47,13 @@ def test_bash_completes_verbs_flags_and_values(tmp_path: Path, capsys: pytest.Ca
     assert found == wanted
 
 
-def test_other_shells(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.full
+def test_zsh(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--print_completion", "zsh"]) == 0
     assert capsys.readouterr().out.startswith("#compdef mmmc")
+
+
+def test_other_shells(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--print_completion", "fish"]) == 2
     assert (
         "--print_completion is 'fish', no shell. Did you mean 'zsh'? Allowed: bash, tcsh, zsh."
