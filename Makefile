@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
-.PHONY: help demo test test-full test-gpu lowest dist extras bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
+.PHONY: help demo test test-full test-gpu lowest dist extras newcomer bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
 
 help:
 	@echo "make demo       install, train on the embedded set, show predictions, labels and loss maps (in demo/)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lowest     the tests with the lowest versions that pyproject.toml allows, in .lowest (needs uv; TESTS=tests/assign)"
 	@echo "make dist       wheel and source distribution, in dist"
 	@echo "make extras     the wheel in an empty environment, alone and with each extra (EXTRAS='serve video')"
+	@echo "make newcomer   docs/start.md at full length with 100 pictures of BCCD, in an empty environment (25 minutes; MMMC_DATA)"
 	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (under 30 minutes)"
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
@@ -114,6 +115,9 @@ dist: $(VENV)/.python
 
 extras: dist
 	$(BIN)/python tests/installed.py dist/*.whl $(EXTRAS)
+
+newcomer: dist $(VENV)/.dev
+	$(BIN)/python tests/newcomer.py dist/*.whl $(MMMC_DATA)/bccd
 
 # The goals of docs/performance.md; afterwards `python -m benchmarks report --into docs/performance.md`.
 bench: $(VENV)/.dev

@@ -99,14 +99,7 @@ def try_out(wheel: Path, extra: str) -> None:
     """Install into a new environment, try, and remove it."""
     with tempfile.TemporaryDirectory(prefix=f"mmmc-{extra or 'alone'}-") as folder:
         home = Path(folder)
-        python = home / "venv" / "bin" / "python"
-        wanted = f"mmmc[{extra}] @ {wheel.resolve().as_uri()}" if extra else str(wheel.resolve())
-        if uv := shutil.which("uv"):
-            call([uv, "venv", "--quiet", "--python", sys.executable, str(home / "venv")], home)
-            call([uv, "pip", "install", "--quiet", "--python", str(python), wanted], home)
-        else:
-            call([sys.executable, "-m", "venv", str(home / "venv")], home)
-            call([str(python), "-m", "pip", "install", "--quiet", wanted], home)
+        python = install(wheel, extra, home)
         mmmc = str(python.with_name("mmmc"))
         call([mmmc, "data", "make", "set", "--train", "8", "--val", "2"], home)
         call([mmmc, "train", "set", "--recipe", "small", "--out", "run", *TINY], home)
@@ -114,6 +107,19 @@ def try_out(wheel: Path, extra: str) -> None:
         for name in TRIALS if extra == "all" else ("", extra):
             if name in TRIALS:
                 call([str(python), "-c", TRIALS[name]], home)
+
+
+def install(wheel: Path, extra: str, home: Path) -> Path:
+    """The Python of a new environment in a folder, with the wheel and what its extras ask for."""
+    python = home / "venv" / "bin" / "python"
+    wanted = f"mmmc[{extra}] @ {wheel.resolve().as_uri()}" if extra else str(wheel.resolve())
+    if uv := shutil.which("uv"):
+        call([uv, "venv", "--quiet", "--python", sys.executable, str(home / "venv")], home)
+        call([uv, "pip", "install", "--quiet", "--python", str(python), wanted], home)
+    else:
+        call([sys.executable, "-m", "venv", str(home / "venv")], home)
+        call([str(python), "-m", "pip", "install", "--quiet", wanted], home)
+    return python
 
 
 def call(command: list[str], folder: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny_export import unchecked_types
 from tiny_run import TINY
 
 import mmmc
@@ -17,11 +19,8 @@ from mmmc.data.convert import convert
 from mmmc.data.synthetic import make_synthetic
 
 PAGE = Path(__file__).parent.parent / "docs" / "start.md"
-COMMANDS = [
-    shlex.split(line)[1:]
-    for line in re.findall(r"^    (mmmc .*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    if "--print_completion" not in line
-]
+LINES = re.findall(r"^    (mmmc .*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+COMMANDS = [shlex.split(line)[1:] for line in LINES if "--print_completion" not in line]
 
 FEW = ("--train", "6", "--val", "2")
 
@@ -52,7 +51,7 @@ def serve_one_request(run: str, file: Path) -> list[dict]:
     return objects
 
 
-@pytest.mark.full  # twelve commands, two trainings among them: half a minute
+@pytest.mark.full  # thirteen commands, two trainings among them: half a minute
 def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     make_synthetic(Path("coco"), train=8, val=4, size=(64, 64))
@@ -66,15 +65,18 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     said = {}
     for line in COMMANDS:
         if line[0] != "serve":
-            assert main(little(line)) == 0, line
+            with unchecked_types() if line[0] == "export" else nullcontext():
+                assert main(little(line)) == 0, line
             said[line[0]] = capsys.readouterr().out
     assert [line[0] for line in COMMANDS] == [
-        *("data", "train", "data", "data", "data", "train", "eval", "show", "diagnose", "report", "predict", "serve")
+        *("data", "train", "data", "data", "data", "train", "eval", "show", "diagnose", "report"),
+        *("predict", "export", "serve"),
     ]
     for left in (
         *("runs/demo/pictures/predictions.png", "checked/check.html", "stats/train-objects.png"),
         *("cells-split/annotations/instances_val.json", "runs/cells/report.html", "runs/cells/README.md"),
         *("shown/images-val-a-labels.png", "found/detections.json", "found/one.jpg", "found/two.jpg"),
+        *("runs/cells/best.onnx",),
     ):
         assert Path(left).is_file(), left
     assert "AP50" in said["eval"]
