@@ -125,9 +125,11 @@ def losses(
     total = dict.fromkeys(("class", "box", "quality", "distribution"), 0.0)
     norm = dict(total)
     shares = [picture.neighbours(position) for own in positions for position in own]
+    inside = {p for m in range(len(picture.boxes)) for p in picture.holds(m)}
     for p, own in enumerate(gt):
         left = 1 - max((share.get(p, 0.0) for share in shares), default=0.0)
-        weight = {"unread": own == NEGATIVE, "rest": left * (own != IGNORED)}[negatives]
+        rest = left * (own != IGNORED)
+        weight = {"unread": own == NEGATIVE, "rest": rest, "outside": rest * (p not in inside)}[negatives]
         total["class"] += weight * sum(focal(logit, 0.0) for logit in logits[p])
     for m, box in enumerate(picture.boxes):
         for x, y, level in positions[m]:

@@ -76,6 +76,10 @@ def test_options() -> None:
     rest = losses(IQDetCriterion(negatives="rest"), scene)
     assert rest["class"][0] == pytest.approx(plain["class"][0] + 2.5 * 2 * 0.25 * LOG2)
     assert rest | {"class": plain["class"]} == plain
+    # The box holds points 0, 1, 4, 5 of level 0 and 16, which is not read: fourteen are left, and of 19 nothing.
+    outside = losses(IQDetCriterion(negatives="outside"), scene)
+    assert outside["class"][0] == pytest.approx(plain["class"][0] - 2 * 0.25 * LOG2)
+    assert outside | {"class": plain["class"]} == plain
     # Without a modulating factor each of 30 + 6 logits costs log 2.
     assert losses(IQDetCriterion(gamma=0.0), scene)["class"][0] == pytest.approx(36 * LOG2)
     focal = losses(IQDetCriterion(class_loss="focal", gamma=0.0, alpha=0.125), scene)["class"][0]
@@ -94,7 +98,7 @@ def test_a_pair_that_is_taken_out_of_the_assignment_takes_no_part() -> None:
 
 
 @pytest.mark.parametrize("start", [0, pytest.param(30, marks=pytest.mark.full)])
-@pytest.mark.parametrize("negatives", ["unread", "rest"])
+@pytest.mark.parametrize("negatives", ["unread", "rest", "outside"])
 def test_equals_the_slow_form(start: int, negatives: Negatives) -> None:
     for seed in range(start, 30 if start == 0 else 300):
         scene = random_scene(seed)

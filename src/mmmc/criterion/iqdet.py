@@ -25,7 +25,7 @@ from mmmc.parts.level_grid import LevelGrid, level_grids
 from mmmc.parts.quality_distribution import QualityDistribution
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
 
-Negatives = Literal["unread", "rest"]
+Negatives = Literal["unread", "rest", "outside"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class IQDetCriterion(Criterion):
         alpha: weight of positives in the focal loss; negatives, also those of `varifocal`, weigh 1 - alpha.
         gamma: exponent of the class loss.
         negatives: `unread`, the points that no position is read from; `rest`, every point, by what the largest of its
-            bilinear shares in a position leaves, so that a far corner of what is read is nearly a negative.
+            bilinear shares in a position leaves, so that a far corner of what is read is nearly a negative; `outside`,
+            the same of points outside all boxes, since in a box the chance alone decides which points are read.
         class_factor: factor on the class term, which is divided by the number of positions.
         box_factor: factor on the box term, which is divided by the sum of the values.
         quality_factor: factor on the quality term, which is divided by the number of positions.
@@ -116,9 +117,10 @@ class IQDetCriterion(Criterion):
                 paired = assignment.pairs.gather(2, found.corners.point.flatten(2)) > 0
                 counted = found.counted & paired.view_as(found.corners.point).any(dim=3)
                 value = found.value * counted
-                unread = assignment.gt == NEGATIVE
-                rest = (assignment.gt != IGNORED) * (1 - found.corners.largest(counted, len(points)))
-                alone = unread.to(dtype) if self.negatives == "unread" else rest
+                unread, known = (assignment.gt == NEGATIVE).to(dtype), assignment.gt != IGNORED
+                rest = known * (1 - found.corners.largest(counted, len(points)))
+                outside = rest.masked_fill(objects.in_box.any(dim=1), 0)
+                alone = {"unread": unread, "rest": rest, "outside": outside}[self.negatives]
             number = counted.sum().to(dtype)
 
             read = found.corners.read(logits)
