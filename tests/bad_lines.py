@@ -118,7 +118,7 @@ CASES = {
     "which weights": Case("eval {run} --weights first", "--weights … 'first' … 'best', 'last'"),
     "no batch": Case("eval {run} --batch_size 0", "batch_size = 0 cannot be used. Allowed: 1 or more"),
     "results below a file": Case("eval {run} --results {at}/a/r.json", "r.json could not be written", text("a", "")),
-    "picture not in the set": Case("show {run} val_99.png", "no picture 'val_99.png' among its 4. Did you mean"),
+    "picture not in the set": Case("show {run} val_99.png", "no picture 'val_99.png' among … Did you mean"),
     "unknown kind": Case("show {run} --kinds lables", "'lables'. Did you mean 'labels'?"),
     # Diagnosis
     "diagnose: nothing": Case("diagnose", "A run and --detections: neither is given; allowed: one of them"),

@@ -143,6 +143,19 @@ def test_show_draws_three_pictures(tiny_run: Path, tmp_path: Path) -> None:
             assert image.format == "PNG"
 
 
+def test_show_a_picture_that_was_trained_on(tiny_run: Path, tiny_set: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The scored pictures come first; what is found among the others is said to be one of them."""
+    content = json.loads((tiny_set / "annotations/instances_train.json").read_text())
+    name = content["images"][1]["file_name"]
+    assert main(["show", str(tiny_run), name, "--kinds", "labels", "--out", str(tmp_path / "out")]) == 0
+    assert "was trained on: its predictions are better" in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [f"{Path(name).stem}-labels.png"]
+    # A set that is named is the only one.
+    beside = ["--annotations", str(tiny_set / "annotations/instances_val.json"), "--images", str(tiny_set / "images")]
+    assert main(["show", str(tiny_run), name, *beside, "--out", str(tmp_path / "none")]) == 2
+    assert f"instances_val.json: no picture {name!r} among 4" in capsys.readouterr().err
+
+
 def test_show_one_kind_of_a_file_beside_the_run(tiny_run: Path, tiny_set: Path, tmp_path: Path) -> None:
     weights = shutil.copy(tiny_run / "best.safetensors", tmp_path / "w.safetensors")
     train = ["--annotations", f"{tiny_set}/annotations/instances_train.json", "--images", f"{tiny_set}/images"]

@@ -134,7 +134,13 @@ def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool =
 
 def own_set(predictor: Predictor, data: DataConfig | None = None) -> CocoSet:
     """The pictures that the run was scored on, which may lie elsewhere by now."""
-    return _known(predictor, open_sets(data or predictor.recipe.data)[1])
+    return own_sets(predictor, data)[0]
+
+
+def own_sets(predictor: Predictor, data: DataConfig | None = None) -> tuple[CocoSet, CocoSet]:
+    """The pictures that the run was scored on, and those that it was trained on."""
+    train, val = (_known(predictor, pictures) for pictures in open_sets(data or predictor.recipe.data))
+    return val, train
 
 
 def open_folder(

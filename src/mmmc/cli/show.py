@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from rich.console import Console
 
 from mmmc import label_measures
-from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
+from mmmc.cli.arguments import add_run, add_set, open_run, open_set, own_sets, parse, say, verb_parser
 from mmmc.closeup import FIGURES, look
 from mmmc.data.coco import CocoSet
 from mmmc.draw.closeup import figure_of
@@ -32,7 +32,11 @@ def run(arguments: Sequence[str]) -> None:
     )
     add_run(parser)
     parser.add_argument(
-        "pictures", type=str, nargs="*", metavar="PICTURE", help="file name in the set (default: first)"
+        "pictures",
+        type=str,
+        nargs="*",
+        metavar="PICTURE",
+        help="file name in the set, or among those trained on (default: first)",
     )
     add_set(parser)
     parser.add_argument("--kinds", type=str, default=",".join(KINDS), help="what to draw, with commas between")
@@ -74,11 +78,14 @@ def run(arguments: Sequence[str]) -> None:
         if kind not in KINDS:
             raise InputError(f"--kinds names {kind!r}.{did_you_mean(kind, KINDS)}")
     predictor = open_run(config)
-    pictures = open_set(config, predictor)
+    named = config.data is not None or config.annotations is not None
+    sets = (open_set(config, predictor),) if named else own_sets(predictor)
     assigners = named_assigners(config.assigners, predictor.recipe) if config.assigners is not None else []
     out = Path(config.out)
-    for name in config.pictures or [pictures.names[0]]:
-        index = find(pictures, name)
+    for name in config.pictures or [sets[0].names[0]]:
+        pictures, index = find_among(sets, name)
+        if pictures is not sets[0]:
+            say(f"{name} was trained on: its predictions are better than those of a new picture.")
         stem = "-".join(Path(pictures.names[index]).with_suffix("").parts)
         if config.assigners is not None:
             figure = draw_assigners(predictor, pictures, index, assigners, per_level=config.per_level)
@@ -130,6 +137,25 @@ def find(pictures: CocoSet, name: str) -> int:
     Raises:
         InputError: the set does not have it, or several of this file name.
     """
+    return find_among((pictures,), name)[1]
+
+
+def find_among(sets: Sequence[CocoSet], name: str) -> tuple[CocoSet, int]:
+    """The first set that has a picture, by its path in the set or its bare file name, and its index there.
+
+    Raises:
+        InputError: no set has it, or one has several of this file name.
+    """
+    for pictures in sets:
+        index = _index(pictures, name)
+        if index is not None:
+            return pictures, index
+    files = " and ".join(dict.fromkeys(str(pictures.annotations) for pictures in sets))
+    near = did_you_mean(Path(name).name, list(sets[0].names)[:20]).split(" Allowed:")[0]
+    raise InputError(f"{files}: no picture {name!r} among {sum(map(len, sets))}.{near}")
+
+
+def _index(pictures: CocoSet, name: str) -> int | None:
     for index, known in enumerate(pictures.names):
         if name in (known, str(pictures.file(index))):
             return index
@@ -137,7 +163,4 @@ def find(pictures: CocoSet, name: str) -> int:
     if len(same) > 1:
         shown = ", ".join(pictures.names[index] for index in same[:5])
         raise InputError(f"{pictures.annotations} has {len(same)} pictures {name!r}. Allowed: one of them, as {shown}.")
-    if same:
-        return same[0]
-    near = did_you_mean(Path(name).name, list(pictures.names)[:20]).split(" Allowed:")[0]
-    raise InputError(f"{pictures.annotations} has no picture {name!r} among its {len(pictures)}.{near}")
+    return same[0] if same else None
