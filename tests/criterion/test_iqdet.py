@@ -95,6 +95,10 @@ def test_a_pair_that_is_taken_out_of_the_assignment_takes_no_part() -> None:
     pairs[0, 0, 19] = 0
     terms = IQDetCriterion()(*scene, replace(assignment, pairs=pairs)).terms
     assert [terms[name].norm.item() for name in ("class", "box", "quality")] == pytest.approx([2, 0.5 + SIDE, 2])
+    # Point 19 lies outside the box and is read no more: it is a negative like the fourteen others there.
+    outside = IQDetCriterion(negatives="outside")(*scene, replace(assignment, pairs=pairs)).terms["class"].sum.item()
+    positive = sum((value - 0.5) ** 2 + 0.25 for value in (0.5, SIDE)) * LOG2
+    assert outside == pytest.approx(positive + 15 * 2 * 0.25 * LOG2)
 
 
 @pytest.mark.parametrize("start", [0, pytest.param(30, marks=pytest.mark.full)])

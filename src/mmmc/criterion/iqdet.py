@@ -34,10 +34,9 @@ class IQDetCriterion(Criterion):
 
     At the positions of each object, logits, boxes and quality are read from the points round them. The class target
     is the distribution's value there, for the object's class; the box loss, 1 - GIoU, weighs as much; the quality
-    branch learns the IoU of the box that was read. A point that no position is read from is negative for all
-    classes; what becomes of one that is read is an option. The distribution learns, at all points in the box, the
-    IoU of the box predicted there; each object and level weighs alike. Value, IoU and positions are targets and
-    weights without gradient.
+    branch learns the IoU of the box that was read. Which points are negative for all classes is an option. The
+    distribution learns, at all points in the box, the IoU of the box predicted there; each object and level weighs
+    alike. Value, IoU and positions are targets and weights without gradient.
 
     Re-created from a description, since the published method has no public code; not verified against it.
 
