@@ -125,6 +125,12 @@ def test_of_a_detector_that_is_not_ours(tmp_path: Path, capsys: Capture) -> None
     assert "results.json" in page
     assert Page(page).open == []
 
+    nothing = tmp_path / "nothing.json"
+    nothing.write_text("[]")
+    capsys.readouterr()
+    assert main(["diagnose", "--detections", str(nothing), "--annotations", truth, *out]) == 0
+    assert "There is no detection: all 2 objects are missed, and AP is 0.0." in capsys.readouterr().out
+
 
 def test_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit):

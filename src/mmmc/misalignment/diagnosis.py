@@ -14,6 +14,7 @@ from mmmc.misalignment.flags import MOST, Verdicts
 from mmmc.misalignment.oracles import NEED_BEFORE, ORACLES, PLAIN, Costs, costs
 from mmmc.misalignment.tide import FOREGROUND, Tide, tide
 from mmmc.misalignment.words import Loss, largest_losses
+from mmmc.recipe import Recipe
 
 NEEDS_BEFORE = (
     " and ".join(ORACLES[kind] for kind in NEED_BEFORE).capitalize()
@@ -36,6 +37,7 @@ class Diagnosis:
         tide: what each kind of error costs.
         trust: whether scores follow overlaps.
         names: of the classes.
+        recipe: of the run, or None.
         apart: the two points of each object, or None.
         labels: measures of the labels in training, or None.
         absent: sentences that say which parts are not there and what they need.
@@ -48,6 +50,7 @@ class Diagnosis:
     tide: Tide
     trust: Trust
     names: tuple[str, ...]
+    recipe: Recipe | None = None
     apart: Apart | None = None
     labels: Mapping[str, Any] | None = None
     absent: tuple[str, ...] = ()
@@ -55,17 +58,24 @@ class Diagnosis:
     @property
     def losses(self) -> list[Loss]:
         """The three largest."""
-        return largest_losses(self.costs, self.tide)
+        return largest_losses(self.costs, self.tide, self.recipe)
 
-    def of_run(self, apart: Apart, labels: Mapping[str, Any] | None) -> Diagnosis:
+    def of_run(self, recipe: Recipe, apart: Apart, labels: Mapping[str, Any] | None) -> Diagnosis:
         """The same with what only a run has.
 
         Args:
+            recipe: its recipe.
             apart: the two points of each object.
             labels: the last line about labels of its journal, or None.
         """
         absent = tuple(sentence for sentence in self.absent if sentence not in NEEDS_RUN)
-        return replace(self, apart=apart, labels=labels, absent=absent if labels is not None else (*absent, NEEDS_LOG))
+        return replace(
+            self,
+            recipe=recipe,
+            apart=apart,
+            labels=labels,
+            absent=absent if labels is not None else (*absent, NEEDS_LOG),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON: None instead of NaN."""
@@ -87,7 +97,7 @@ class Diagnosis:
                     "without_a_point": dict(zip(self.names, self.apart.without.tolist(), strict=True)),
                 },
                 "labels": None if self.labels is None else dict(self.labels),
-                "largest_losses": [asdict(loss) for loss in self.losses],
+                "largest_losses": [loss.to_dict() for loss in self.losses],
                 "absent": list(self.absent),
             }
         )

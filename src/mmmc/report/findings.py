@@ -109,7 +109,7 @@ def find(predictor: Predictor, pictures: CocoSet, batches: Iterable[Batch], path
         best=best_thresholds(ground_truth, seen.results, FOREGROUND),
         working=at_work,
         confusion=confusion(boxes, truth, flags, at_work.best(), FOREGROUND),
-        diagnosis=diagnosed(ground_truth, seen, path),
+        diagnosis=diagnosed(ground_truth, seen, predictor.recipe, path),
         apart=seen.apart,
         boxes=boxes,
         truth=truth,

@@ -16,6 +16,7 @@ from mmmc.misalignment import Diagnosis, Truth, diagnose
 from mmmc.misalignment.apart import OVERLAPPING, SCORED, Apart
 from mmmc.misalignment.look import Seen, look
 from mmmc.predictor import Predictor
+from mmmc.recipe import Recipe
 from mmmc.structures import Batch
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
@@ -53,12 +54,12 @@ def diagnose_run(
     """
     ground_truth = pictures.to_coco()
     seen = look(predictor, Truth.from_coco(ground_truth), batches)
-    return diagnosed(ground_truth, seen, path), worst(predictor, pictures, seen.apart)
+    return diagnosed(ground_truth, seen, predictor.recipe, path), worst(predictor, pictures, seen.apart)
 
 
-def diagnosed(ground_truth: Mapping[str, Any], seen: Seen, path: Path | str) -> Diagnosis:
-    """The diagnosis of what a run's detector said; `path` as in `diagnose_run`."""
-    return diagnose(ground_truth, seen.results, seen.before).of_run(seen.apart, _labels(Path(path)))
+def diagnosed(ground_truth: Mapping[str, Any], seen: Seen, recipe: Recipe, path: Path | str) -> Diagnosis:
+    """The diagnosis of what a run's detector said, trained by `recipe`; `path` as in `diagnose_run`."""
+    return diagnose(ground_truth, seen.results, seen.before).of_run(recipe, seen.apart, _labels(Path(path)))
 
 
 def _labels(path: Path) -> dict[str, Any] | None:

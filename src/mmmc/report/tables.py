@@ -83,15 +83,29 @@ def evaluations(rows: Sequence[Mapping[str, Any]]) -> Table:
 def words(found: Diagnosis) -> list[str]:
     """The largest losses and what is there against each, a paragraph each."""
     if not found.losses:
-        return ["Nothing that is measured here costs AP."]
+        return [_without_losses(found)]
     paragraphs = []
     for number, loss in enumerate(found.losses, 1):
         lines = [f"{number}. {loss.meaning} ({percent(loss.cost)} {loss.unit})."]
+        if not loss.remedies:
+            lines.append("The run has all that mmmc knows against it.")
         for remedy in loss.remedies:
             measured = f" Measured: {RESULTS}, “{remedy.place}”: {remedy.finding}." if remedy.place else ""
             lines.append(f"{remedy.option}: {remedy.why}.{measured or ' Not measured here.'}")
         paragraphs.append("\n".join(lines))
     return paragraphs
+
+
+def _without_losses(found: Diagnosis) -> str:
+    """Of a perfect detector, or of one that is so far off that mending one kind of error brings nothing."""
+    ap = found.costs.total(PLAIN)
+    if not found.objects:
+        return "There is no object to find, so nothing can cost AP."
+    if not found.detections:
+        return f"There is no detection: all {found.objects} objects are missed, and AP is {percent(ap)}."
+    if ap < 1:
+        return f"AP is {percent(ap)}, and mending no single kind of error would raise it: look at the counts of errors."
+    return "Nothing that is measured here costs AP."
 
 
 def on_terminal(found: Diagnosis) -> Group:
