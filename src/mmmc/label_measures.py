@@ -28,6 +28,12 @@ from mmmc.structures import Assignment, ObjectState, Points, Prediction, Target
 SIZES = (0.0, 8.0, 16.0, 32.0, 64.0, 128.0, inf)
 """Bounds of the groups of objects, by the square root of the box's area in pixels of the batch."""
 
+AGREEMENT = ("gap_focal", "sum_focal", "gap_bce", "sum_bce")
+"""How well both tasks agree: the measures that the paper's Tables 4 and 5 are made of."""
+
+SIXTHS = 6
+"""Parts of a training at whose ends its record says so; the paper prints five of 15,000 of 90,000 iterations."""
+
 
 @dataclass
 class LabelMeasures:

@@ -52,6 +52,13 @@ def test_a_finished_run_is_measured_beside_the_records(
     capsys.readouterr()
     assert main([*command, "--assigners", "atss(topk=3),atss"]) == 2
     assert "names atss twice; allowed: each class once in a call" in capsys.readouterr().err
+    # A run whose folder is gone does not hold up the others; what is recorded is trained again into other records.
+    records.append(plan.records, record | {"seed": 1, "metrics": {"AP": 0.5}})
+    assert main([*command, "--seeds", "[1, 0]"]) == 2
+    said = capsys.readouterr()
+    assert "A, tiny, seed 0" in said.out
+    assert f"--seeds '[1]' --records {tmp_path / 'runs' / 'again.jsonl'} --out {tmp_path / 'runs'}" in said.err
+    plan.records.unlink()
     # A record of the training stays what it is, and is none of these.
     assert "AP" not in record["metrics"]
     assert not plan.records.exists()

@@ -91,7 +91,7 @@ def test_synergy_is_what_both_gain_beyond_the_sum_of_each(plan: Plan) -> None:
 
 
 def look(gap: float) -> dict[str, float]:
-    return {"gap_focal": gap, "sum_focal": 2 * gap}
+    return {"gap_focal": gap, "sum_focal": 2 * gap, "gap_bce": 0.1, "sum_bce": 0.1}
 
 
 def test_a_loss_falls_by_its_mean_over_the_papers_five_looks(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mmmc.cli import main
+from mmmc.label_measures import AGREEMENT, SIXTHS
 from mmmc.study import figures
 from mmmc.study.filled import FilledTable, filled
 from mmmc.study.formats import as_csv, as_json, latex, markdown
@@ -25,7 +26,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 
 def recorded(table: PaperTable, plan: Plan, run: Run) -> dict[str, Any]:
     """A whole record of a run."""
-    look = {name: 0.5 for row in table.rows if (name := row.measure)}
+    look = dict.fromkeys(AGREEMENT, 0.5) if any(row.measure for row in table.rows) else {}
     return {
         "name": run.name,
         "set": plan.set,
@@ -33,7 +34,7 @@ def recorded(table: PaperTable, plan: Plan, run: Run) -> dict[str, Any]:
         "recipe_hash": run.identity[3],
         "version": "0",
         "metrics": {} if look else dict.fromkeys(table.columns, 0.4),
-        "agreement": [look] * len(table.columns),
+        "agreement": [look or None] * SIXTHS,
         "iterations": 90_000,
         "seconds": 1,
         "machine": {},

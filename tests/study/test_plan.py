@@ -68,7 +68,7 @@ def test_other_pictures_of_the_set_are_other_runs(tiny_set: Path, tmp_path: Path
 
 def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tiny_set: Path, tmp_path: Path) -> None:
     """A link to a set has another name than the set, by which the run itself calls it."""
-    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), only=["FCOS"], seeds=[0])
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), seeds=[0]).only(["FCOS"])
     (run,) = plan.runs()
     usual = {"version": "0", "metrics": {"AP": None}, "iterations": 1, "seconds": 1, "machine": {}}
     found = {**usual, "name": run.folder, "set": "as it was called", "seed": 0, "recipe_hash": digest(run.recipe)}
@@ -91,7 +91,9 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
             r"data is '\$NOT_SET_ANYWHERE/x', but this environment variable",
         ),
         (("quality_target: iou", "quality_target: best"), "quality_target"),
-        (("recipe: small", "recipe: smal"), "There is no recipe 'smal'"),
+        (("recipe: small", "recipe: smal"), r"plan\.yaml, variants: FCOS: There is no recipe 'smal'"),
+        (('"FCOS": {{}}', '"FCOS": {{modle: {{depth: 1}}}}'), r"plan\.yaml, variants: FCOS: .*no section 'modle'"),
+        (('"FCOS": {{}}', '"FCOS": {{train: {{seed: 7}}}}'), r"variants: FCOS: train\.seed is 7; allowed: the plan's"),
         (("seeds: [0, 1]", "seeds: [0, 1, 0]"), r"seeds are \[0, 1, 0\]; allowed: each once"),
         (("seeds: [0, 1]", "seeds: 3"), "seeds is 3; allowed: a list"),
         (("variants:", "tried: 3\nvariants:"), "tried is 3; allowed: a mapping from names of variants"),

@@ -60,6 +60,11 @@ def test_further_fields_and_blank_lines_are_fine(tmp_path):
         (json.dumps(record(seed="0")), ["line 2", "seed", "'0'", "int"]),
         (json.dumps(record(seed=True)), ["line 2", "seed", "True", "int"]),
         (json.dumps(record(metrics=[0.5])), ["line 2", "metrics", "dict"]),
+        (json.dumps(record(metrics={"AP": "0.4"})), ["line 2", "metrics.AP", "'0.4'", "a number, or null"]),
+        (json.dumps(record(metrics={"AP": True})), ["line 2", "metrics.AP", "True"]),
+        (json.dumps(record(agreement=[None] * 5)), ["line 2", "agreement", "6 entries"]),
+        (json.dumps(record(agreement=[None] * 5 + [{"gap_focal": 1}])), ["line 2", "agreement", "sum_bce"]),
+        (json.dumps(record(agreement=[None] * 5 + ["x"])), ["line 2", "agreement"]),
     ],
 )
 def test_a_broken_line_is_named(tmp_path, line, words):

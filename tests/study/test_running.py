@@ -22,7 +22,7 @@ from mmmc.study.running import train_plan, write_recipe
 from mmmc.study.status import duration, status, words
 from mmmc.study.workers import Here, Workers
 
-from .plans import write
+from .plans import PLAN, write
 
 
 def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_run_that_fails_is_kept_and_the_others_go_on(tiny_set: Path, tmp_path:
     assert "failed: FCOS, seed 0: mmmc: " in words(found, 1)
     # Tables read the records alone, and the next call leaves it out.
     assert len(records.load(plan.records)) == 3
-    assert train_plan(plan, Here(out), say=said.append)
+    assert not train_plan(plan, Here(out), say=said.append)
     assert said[-1] == "1 of them failed before and are left out; --retry tries them again."
     (broken / "notes.txt").unlink()
     assert train_plan(plan, Here(out), retry=True, say=said.append)
@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_has_failed(
     assert "The same command with --retry tries it again." in capsys.readouterr().err
     assert main(["study", "status", *where]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"{path}: 0 recorded, 1 failed, 0 cut, 0 missing\n")
+    assert said.startswith(f"{path}: 0 recorded, 1 failed, 0 ended, 0 cut, 0 missing\n")
     assert "  failed: FCOS, seed 0: ended by signal 9 (SIGKILL) (" in said
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_another_process_trains_is_left_out(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until that process and all that it began are gone."""
-    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), only=["FCOS"], seeds=[0])
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), seeds=[0]).only(["FCOS"])
     out = tmp_path / "runs"
     (run,) = plan.runs()
     (tmp_path / "python").write_text("#!/bin/sh\nexec sleep 600\n")
@@ -196,7 +196,76 @@ def test_what_is_left_takes_the_median_of_what_is_recorded(tiny_set: Path, tmp_p
     assert (found.seconds, len(found.missing)) == (300, 6)
     assert found.seconds_left(jobs=4) == 600
     assert "left: about 10 min with --jobs 4; a recorded run on tiny took 5 min (median)" in words(found, 4)
+    # A plan without records of its own takes those beside it.
+    other = replace(plan, records=plan.records.with_name("other.jsonl"))
+    assert "a recorded run on tiny of found.jsonl took 5 min" in words(status(other, tmp_path / "runs"), 4)
+    alone = replace(plan, records=tmp_path / "alone" / "other.jsonl")
+    assert "nothing is recorded on tiny" in words(status(alone, tmp_path / "runs"), 4)
     assert [duration(seconds) for seconds in (99, 5940, 36000)] == ["99 s", "99 min", "10.0 h"]
+
+
+def test_a_run_that_ended_without_its_plan_is_not_trained_again(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set), seeds=[0])
+    first = tmp_path / "runs" / plan.runs()[0].folder
+    first.mkdir(parents=True)
+    (first / "checkpoint.pt").touch()
+    assert [run.name for run in status(plan, tmp_path / "runs").cut] == ["FCOS"]
+    (first / "record.json").write_text("{}")
+    found = status(plan, tmp_path / "runs")
+    assert [[run.name for run in group] for group in (found.ended, found.cut, found.ahead)] == [
+        ["FCOS"],
+        [],
+        ["FCOS, IoU"],
+    ]
+    assert "  ended, not recorded yet: FCOS, seed 0\n" in words(found, 1)
+
+
+def test_a_set_that_is_not_there_is_refused_before_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "plan.yaml", tmp_path / "nowhere")
+    assert main(["study", "run", str(path), "--out", str(tmp_path / "runs")]) == 2
+    said = capsys.readouterr()
+    assert f"plan.yaml: data is '{tmp_path}/nowhere', and nothing is there" in said.err
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["plan.yaml"]
+    # Nobody needs the set for what is recorded.
+    plan = read_plan(path)
+    for run in plan.runs():
+        identity = dict(zip(records.IDENTITY, run.identity, strict=True))
+        usual = {"version": "0", "metrics": {"AP": 0.5}, "iterations": 1, "machine": {}, "seconds": 1}
+        records.append(plan.records, identity | usual)
+    plan.require_set()
+
+
+def test_what_is_recorded_can_be_run_again_into_other_records(
+    tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "plan.yaml", tiny_set)
+    plan = read_plan(path)
+    for run in plan.runs():
+        identity = dict(zip(records.IDENTITY, run.identity, strict=True))
+        usual = {"version": "0", "metrics": {"AP": 0.5}, "iterations": 1, "machine": {}, "seconds": 1}
+        records.append(plan.records, identity | usual)
+    again = ["--records", str(tmp_path / "again.jsonl"), "--out", str(tmp_path / "again")]
+    assert main(["study", "status", str(path), *again]) == 0
+    assert "plan.yaml: 0 recorded, 0 failed, 0 ended, 0 cut, 4 missing" in capsys.readouterr().out
+    other = read_plan(path, records=str(tmp_path / "again.jsonl"), seeds=[5])
+    assert other.command(["FCOS"]) == (
+        f"mmmc study run {path} --only FCOS --seeds '[5]' --records {tmp_path}/again.jsonl"
+    )
+    assert plan.command(["FCOS"]) == f"mmmc study run {path} --only FCOS"
+
+
+def test_variants_of_several_plans(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each name stands in one of them; a plan without any is left out."""
+    first = write(tmp_path / "first.yaml", tiny_set)
+    other = write(tmp_path / "other.yaml", tiny_set, PLAN.replace('"FCOS"', '"ATSS"').replace('"FCOS, IoU"', '"GFL"'))
+    assert main(["study", "status", str(first), str(other), "--only", "FCOS", "GFL", "--seeds", "[0]"]) == 0
+    said = capsys.readouterr().out
+    assert "first.yaml: 0 recorded, 0 failed, 0 ended, 0 cut, 1 missing" in said
+    assert "other.yaml: 0 recorded, 0 failed, 0 ended, 0 cut, 1 missing" in said
+    assert main(["study", "status", str(first), str(other), "--only", "ATSS"]) == 0
+    assert "first.yaml" not in capsys.readouterr().out
+    assert main(["study", "status", str(first), str(other), "--only", "ATS"]) == 2
+    assert f"{first}, {other}: there is no variant 'ATS'. Did you mean 'ATSS'?" in capsys.readouterr().err
 
 
 def test_hours_on_paper() -> None:
@@ -214,4 +283,4 @@ def test_shares_of_a_plan_are_whole_together(tiny_set: Path, tmp_path: Path) -> 
     shares = [read_plan(path, shard=(number, 3)).runs() for number in (1, 2, 3)]
     assert [len(share) for share in shares] == [2, 1, 1]
     assert sorted(run.folder for share in shares for run in share) == sorted(r.folder for r in read_plan(path).runs())
-    assert {run.name for run in read_plan(path, only=["FCOS, IoU"]).runs()} == {"FCOS, IoU"}
+    assert {run.name for run in read_plan(path).only(["FCOS, IoU"]).runs()} == {"FCOS, IoU"}

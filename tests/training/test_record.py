@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mmmc.training.record import AGREEMENT, agreement
+from mmmc.label_measures import AGREEMENT
+from mmmc.training.record import agreement
 
 
 def test_the_nearest_look_at_the_end_of_each_sixth() -> None:

@@ -37,6 +37,7 @@ OF_PAPER = {
     "format": "--format",
     "data": "--data",
     "seeds": "--seeds",
+    "records": "--records",
     "only": "--only",
     "shard": "--shard",
 }
@@ -105,6 +106,9 @@ def run_plans(arguments: Sequence[str]) -> None:
     cut_after = None if config.minutes is None else 60 * config.minutes
     began = time.perf_counter()
     plans = plans_of(config)
+    if config.cluster is None:  # whose machines may have other folders
+        for plan in plans:
+            plan.require_set()
     sound = True
     with _workers(config) as workers, _interrupted_by_sigterm():
         for plan in plans:
@@ -118,7 +122,10 @@ def run_plans(arguments: Sequence[str]) -> None:
                 say=_say,
             )
     if not sound:
-        raise InputError("A run failed; its log is named above. The same command with --retry tries it again.")
+        raise InputError(
+            "A run failed, now or before; `mmmc study status` names its error and log. The same command with --retry "
+            "tries it again."
+        )
 
 
 @contextmanager

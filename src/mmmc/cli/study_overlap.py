@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -38,22 +39,27 @@ def measure(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=str, default="runs/study", help="folder of the run folders")
     parser.add_argument("--device", type=str, default="auto", help="cpu, cuda, cuda:1 …, or auto")
     config = parse(parser, arguments)
-    for plan in plans_of(config):
-        for run in plan.runs():
-            found = _look(plan, run, config)
-            Console().print(_table(run, found))
-
-
-def _look(plan: Plan, run: Run, config: Namespace) -> LabelOverlap:
-    """Measure a run and keep its record."""
     out = Path(config.out)
-    record = record_of(out, run.folder)
-    if record is None:
-        raise InputError(
-            f"{out / run.folder} holds no finished run. It is trained by: "
-            f"{plan.command([run.name], [run.seed], options=('--out', str(out)))}"
-        )
-    predictor = Predictor.load(out / run.folder, weights="last", device=device(config.device))
+    absent = []
+    for plan in plans_of(config):
+        known = plan.recorded()
+        for run in plan.runs():
+            record = record_of(out, run.folder)
+            if record is None:
+                # What is recorded is not trained again, unless its record goes to another file.
+                again = ("--records", str(out / "again.jsonl")) if run.identity in known else ()
+                command = plan.command([run.name], [run.seed], options=(*again, "--out", str(out)))
+                absent.append(f"{out / run.folder} holds no finished run. It is trained by: {command}")
+                continue
+            found = _look(plan, run, record, config)
+            Console().print(_table(run, found))
+    if absent:
+        raise InputError("\n".join(absent))
+
+
+def _look(plan: Plan, run: Run, record: Mapping[str, Any], config: Namespace) -> LabelOverlap:
+    """Measure a run and keep its record."""
+    predictor = Predictor.load(Path(config.out) / run.folder, weights="last", device=device(config.device))
     others = beside.rules(config.assigners, run.recipe)
     pictures = own_set(predictor, run.recipe.data)
     found = label_overlap(predictor, others, scored_batches(predictor, pictures, 1))

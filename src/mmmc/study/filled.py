@@ -95,6 +95,7 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
             else:
                 found.append((run, record))
         missing[row.name] = [_missing(row, plan, runs, lack) for lack, runs in lacking.items()]
+        missing[row.name] += [sentence for pair in found for sentence in _blind(row, *pair)]
         used += found
         ours[row.name] = _values(table, row, set_name, found)
         tried[row.name] = plan.tried.get(name)
@@ -132,6 +133,14 @@ def _lack(table: PaperTable, row: PaperRow, record: Record | None) -> str:
     if not looks:
         return f" (the record says nothing of {row.measure}: it was made by an older version)"
     return "" if any(looks) else f" (no {row.measure}: the run did not look at labels, train.diagnose is 0)"
+
+
+def _blind(row: PaperRow, run: Run, record: Record) -> list[str]:
+    """Of a record of losses the moments that it does not know, as a sentence; no command makes them."""
+    looks = record["agreement"] if row.measure is not None else []
+    sixths = [str(sixth) for sixth, look in enumerate(looks, 1) if look is None]
+    where = f"no {row.measure} at the end of sixth {', '.join(sixths)}"
+    return [f"{row.name}, seed {run.seed}: {where}, for no epoch with a look at labels ends near."] if sixths else []
 
 
 def _missing(row: PaperRow, plan: Plan, runs: Sequence[Run], lack: str) -> str:

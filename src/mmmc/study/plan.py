@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import yaml
 from mmmc.errors import InputError, did_you_mean
 from mmmc.recipe import DataConfig, Recipe, digest, load_recipe
 from mmmc.recipe.reading import PLACES, merge
-from mmmc.study import records
+from mmmc.study import records as record_files
 
 KEYS = ("data", "recipe", "seeds", "records", "common", "variants", "tried")
 OPTIONAL = ("common", "tried")
@@ -30,7 +30,7 @@ KINDS: tuple[tuple[str, type, str], ...] = (
 """What some keys hold, none of it empty."""
 
 Identity = tuple[str, str, int, str]
-"""Values of `records.IDENTITY`."""
+"""Values of `mmmc.study.records.IDENTITY`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def identity(self) -> Identity:
-        """As `records.identity` has it for the record of this run."""
+        """As `mmmc.study.records.identity` has it for the record of this run."""
         return self.name, self.set, self.seed, digest(self.recipe)
 
 
@@ -64,8 +64,9 @@ class Plan:
         records: file that results are written to; what it holds is not trained again.
         recipes: by the variant's name, with seed 0.
         seeds: every variant is trained with each.
+        seeds_given: whether they were given instead of the file's.
         shard: number and count: of so many equal shares of the runs, this one, counted from 1.
-        other_data: a folder that was given instead of the plan's.
+        instead: options of a command that were given instead of what the file says.
         tried: by the variant's name how many settings of it were compared before these were taken, these included.
     """
 
@@ -74,8 +75,9 @@ class Plan:
     records: Path
     recipes: Mapping[str, Recipe]
     seeds: tuple[int, ...]
+    seeds_given: bool = False
     shard: tuple[int, int] = (1, 1)
-    other_data: str | None = None
+    instead: tuple[str, ...] = ()
     tried: Mapping[str, int] = field(default_factory=dict)
 
     def runs(self) -> list[Run]:
@@ -88,21 +90,47 @@ class Plan:
         number, count = self.shard
         return runs[number - 1 :: count]
 
+    def require_set(self) -> None:
+        """Refuse a set that is not there, before each run fails for it.
+
+        Raises:
+            InputError: there is nothing at its path, and a run is missing.
+        """
+        paths = {recipe.data.path for recipe in self.recipes.values() if recipe.data.path is not None}
+        for path in paths:
+            if not Path(path).exists() and self.missing():
+                raise InputError(
+                    f"{self.path}: data is {path!r}, and nothing is there; a path counts from the current folder, "
+                    f"{Path.cwd()}."
+                )
+
+    def only(self, names: Collection[str]) -> Plan:
+        """The same with those of these variants that it has."""
+        return replace(self, recipes={name: recipe for name, recipe in self.recipes.items() if name in names})
+
     def command(
         self, names: Sequence[str], seeds: Sequence[int] = (), *, action: str = "run", options: Sequence[str] = ()
     ) -> str:
-        """What trains variants, with these seeds or those of the file; or what else is done with them."""
+        """What trains variants, with these seeds or those of the plan; or what else is done with them."""
         words = ["mmmc", "study", action, str(self.path), "--only", *names]
         if seeds:
-            words += ["--seeds", f"[{', '.join(map(str, seeds))}]"]
-        if self.other_data is not None:
-            words += ["--data", self.other_data]
-        return shlex.join([*words, *options])
+            words += ["--seeds", _list(seeds)]
+        elif self.seeds_given:
+            words += ["--seeds", _list(self.seeds)]
+        return shlex.join([*words, *self.instead, *options])
 
     def recorded(self) -> dict[Identity, dict[str, Any]]:
         """What the file of records holds, of this plan or not."""
-        known = records.load(self.records) if self.records.exists() else []
-        return {records.identity(record): record for record in known}
+        known: dict[Identity, dict[str, Any]] = {}
+        for record in record_files.load(self.records) if self.records.exists() else []:
+            identity = record_files.identity(record)
+            if known.setdefault(identity, record) is not record:
+                name, set_name, seed, recipe = identity
+                raise InputError(
+                    f"{self.records} holds two records of {name!r} on {set_name!r}, seed {seed}, recipe {recipe}; "
+                    "allowed: one. Remove one of the lines."
+                )
+        return known
 
     def missing(self) -> list[Run]:
         """Runs without a record of the same recipe."""
@@ -115,7 +143,7 @@ def read_plan(
     *,
     data: str | None = None,
     seeds: Sequence[int] = (),
-    only: Sequence[str] = (),
+    records: str | None = None,
     shard: tuple[int, int] = (1, 1),
 ) -> Plan:
     """Read a plan.
@@ -128,48 +156,54 @@ def read_plan(
         path: the file.
         data: another folder than the plan's; records name the set after it.
         seeds: others than the plan's.
-        only: the variants with these names alone.
+        records: another file than the plan's, relative to the current folder; nothing is recorded where it is missing.
         shard: see `Plan`.
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, a variable of the path is not set, a
-            recipe is not allowed or of another set, a seed is there twice, or there is no variant of a name.
+            recipe is not allowed or of another set, or a seed is there twice.
     """
     path = Path(path)
     content = _content(path)
-    seeds = tuple(seeds or content["seeds"])
+    given = {"--data": data, "--records": records}
+    seeds_given, seeds = bool(seeds), tuple(seeds or content["seeds"])
     if len(set(seeds)) < len(seeds):
         raise InputError(f"{path}: seeds are {list(seeds)}; allowed: each once.")
-    other_data, data = data, data or os.path.expandvars(content["data"])
+    data = data or os.path.expandvars(content["data"])
     if "$" in data:
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
-    variants = content["variants"]
-    for name in only:
-        if name not in variants:
-            raise InputError(f"{path}: there is no variant {name!r}.{did_you_mean(name, list(variants))}")
     recipes = {}
-    for name, changes in variants.items():
-        if only and name not in only:
-            continue
+    for name, changes in content["variants"].items():
         own = dict(changes or {})
         recipe = own.pop("recipe", content["recipe"])
-        recipes[name] = load_recipe(recipe, merge(common, own))
-        _require_set(f"{path}, variants: {name}", recipes[name].data, data)
+        where = f"{path}, variants: {name}"
+        try:
+            recipes[name] = load_recipe(recipe, merge(common, own))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        _require_set(where, recipes[name].data, data)
+        if recipes[name].train.seed != 0:
+            raise InputError(f"{where}: train.seed is {recipes[name].train.seed}; allowed: the plan's own seeds alone.")
     holdout = {bool(recipe.data.holdout) for recipe in recipes.values()}
     if len(holdout) != 1:
         raise InputError(f"{path}: some variants are scored on held out training pictures and some are not.")
     return Plan(
         path=path,
         set=Path(data).name + (" holdout" if holdout.pop() else ""),
-        records=Path(os.path.normpath(path.parent / content["records"])),
+        records=Path(os.path.normpath(path.parent / content["records"] if records is None else records)),
         recipes=recipes,
         seeds=seeds,
+        seeds_given=seeds_given,
         shard=shard,
-        other_data=other_data,
+        instead=tuple(word for option, value in given.items() if value is not None for word in (option, value)),
         tried=content.get("tried", {}),
     )
+
+
+def _list(seeds: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, seeds))}]"
 
 
 def _content(path: Path) -> dict[str, Any]:

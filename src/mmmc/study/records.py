@@ -8,6 +8,7 @@ from typing import Any
 
 from mmmc.errors import InputError
 from mmmc.files import alone, json_lines, write_json_lines
+from mmmc.label_measures import AGREEMENT, SIXTHS
 
 FIELDS: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -83,3 +84,20 @@ def _check(record: Any, where: str) -> None:
         if not isinstance(record[name], types) or isinstance(record[name], bool):
             allowed = " or ".join(kind.__name__ for kind in types)
             raise InputError(f"{where}: {name} is {record[name]!r}, allowed is {allowed}.")
+    for name, value in record["metrics"].items():
+        if value is not None and not _number(value):
+            raise InputError(f"{where}: metrics.{name} is {value!r}; allowed: a number, or null where it is undefined.")
+    looks = record.get("agreement")
+    if looks is not None and not (isinstance(looks, list) and len(looks) == SIXTHS and all(map(_look, looks))):
+        raise InputError(
+            f"{where}: agreement is {json.dumps(looks)[:80]}; allowed: {SIXTHS} entries, each null or an object with "
+            f"{', '.join(AGREEMENT)}."
+        )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _look(look: Any) -> bool:
+    return look is None or (isinstance(look, dict) and all(_number(look.get(name)) for name in AGREEMENT))

@@ -39,7 +39,7 @@ def train_plan(
         say: told what begins and ends.
 
     Returns:
-        Whether no run failed.
+        Whether no run failed, now or before.
     """
     workers.out.mkdir(parents=True, exist_ok=True)
     began, sound = time.perf_counter(), True
@@ -50,6 +50,7 @@ def train_plan(
     if not retry and any(run.identity in failed for run in waiting):
         waiting, before = [run for run in waiting if run.identity not in failed], len(waiting)
         say(f"{before - len(waiting)} of them failed before and are left out; --retry tries them again.")
+        sound = False
     active: dict[str, float] = {}
     try:
         while waiting or active:

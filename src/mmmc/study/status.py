@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mmmc.study import failures
+from mmmc.study import failures, records
 from mmmc.study.on_paper import GPU, gpu_hours
 from mmmc.study.plan import Plan, Run
+from mmmc.study.process import record_of
 
 
 @dataclass(frozen=True)
 class Status:
-    """Runs of a plan, each in one of four states, in the order in which they are trained.
+    """Runs of a plan, each in one of five states, in the order in which they are trained.
 
     Attributes:
         plan: whose they are.
         recorded: with a record of the same recipe.
         failed: with an error instead, which stands beside.
+        ended: trained, and their record only lies in their folder yet: whoever waited for them was ended before.
         cut: begun and not ended; they go on from a checkpoint.
         missing: not begun.
         seconds: median of the recorded trainings on the same set; None without any.
+        source: files of records that the median is of.
     """
 
     plan: Plan
     recorded: tuple[Run, ...]
     failed: tuple[tuple[Run, dict[str, Any]], ...]
+    ended: tuple[Run, ...]
     cut: tuple[Run, ...]
     missing: tuple[Run, ...]
     seconds: float | None
+    source: tuple[Path, ...]
 
     @property
     def ahead(self) -> tuple[Run, ...]:
@@ -51,7 +57,7 @@ def status(plan: Plan, out: str | Path) -> Status:
         out: folder of the run folders, as given to `train_plan`.
     """
     known, failed = plan.recorded(), failures.load(plan.records)
-    groups: dict[str, list[Run]] = {"recorded": [], "cut": [], "missing": []}
+    groups: dict[str, list[Run]] = {"recorded": [], "ended": [], "cut": [], "missing": []}
     broken = []
     for run in plan.runs():
         identity = run.identity
@@ -59,24 +65,38 @@ def status(plan: Plan, out: str | Path) -> Status:
             groups["recorded"].append(run)
         elif identity in failed:
             broken.append((run, failed[identity]))
+        elif record_of(Path(out), run.folder) is not None:
+            groups["ended"].append(run)
         else:
             begun = (Path(out) / run.folder / "checkpoint.pt").is_file()
             groups["cut" if begun else "missing"].append(run)
-    seconds = [record["seconds"] for record in known.values() if record["set"] == plan.set]
+    seconds = _seconds(plan, (plan.records,)) or _seconds(plan, sorted(plan.records.parent.glob("*.jsonl")))
     return Status(
         plan,
         failed=tuple(broken),
-        seconds=median(seconds) if seconds else None,
+        seconds=median(second for found in seconds.values() for second in found) if seconds else None,
+        source=tuple(seconds),
         **{name: tuple(runs) for name, runs in groups.items()},
     )
 
 
+def _seconds(plan: Plan, files: Sequence[Path]) -> dict[Path, list[float]]:
+    """Of the trainings on the plan's set, by the file that holds any."""
+    found = {
+        path: [record["seconds"] for record in records.load(path) if record["set"] == plan.set]
+        for path in files
+        if path.exists()
+    }
+    return {path: seconds for path, seconds in found.items() if seconds}
+
+
 def words(found: Status, jobs: int) -> str:
     """A status as lines of text."""
-    counts = (f"{len(getattr(found, name))} {name}" for name in ("recorded", "failed", "cut", "missing"))
+    counts = (f"{len(getattr(found, name))} {name}" for name in ("recorded", "failed", "ended", "cut", "missing"))
     lines = [f"{found.plan.path}: {', '.join(counts)}"]
     for run, failure in found.failed:
         lines.append(f"  failed: {run.name}, seed {run.seed}: {failure['error']} ({failure['log']})")
+    lines += [f"  ended, not recorded yet: {run.name}, seed {run.seed}" for run in found.ended]
     lines += [f"  cut: {run.name}, seed {run.seed}" for run in found.cut]
     lines += [f"  missing: {run.name}, seed {run.seed}" for run in found.missing]
     if found.ahead:
@@ -88,8 +108,10 @@ def _left(found: Status, jobs: int) -> str:
     left = found.seconds_left(jobs)
     if left is not None:
         assert found.seconds is not None
+        others = [path.name for path in found.source if path != found.plan.records]
+        where = f" of {', '.join(others)}" if others else ""
         return (
-            f"left: about {duration(left)} with --jobs {jobs}; a recorded run on {found.plan.set} took "
+            f"left: about {duration(left)} with --jobs {jobs}; a recorded run on {found.plan.set}{where} took "
             f"{duration(found.seconds)} (median)"
         )
     hours = [gpu_hours(run.recipe) for run in found.ahead]

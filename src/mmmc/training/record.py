@@ -9,16 +9,11 @@ from typing import Any
 from mmmc.data.coco import CocoSet
 from mmmc.evaluate import Scores
 from mmmc.files import write_text
+from mmmc.label_measures import AGREEMENT, SIXTHS
 from mmmc.recipe import Recipe, digest
 from mmmc.training.environment import environment
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
-
-AGREEMENT = ("gap_focal", "sum_focal", "gap_bce", "sum_bce")
-"""How well both tasks agree (`mmmc.label_measures`); what the paper's Tables 4 and 5 are made of."""
-
-SIXTHS = 6
-"""Parts of the training at whose ends a record says so; the paper prints five of 15,000 of 90,000 iterations."""
 
 
 def write_record(
