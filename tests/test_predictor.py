@@ -117,8 +117,8 @@ def test_a_run_is_loaded_from_its_folder_or_a_file_alone(tiny_run: Path, tmp_pat
 def test_weights_of_another_model_are_refused(tiny_run: Path) -> None:
     weights = load_weights(tiny_run / "best.safetensors")
     surplus = replace(weights, state={**weights.state, "more": torch.zeros(1)})
-    with pytest.raises(InputError, match=r"more is not part of the model"):
-        build_detector(surplus)
+    with pytest.raises(InputError, match=r"best\.safetensors.*more is not part of the model"):
+        build_detector(surplus, tiny_run / "best.safetensors")
 
 
 @pytest.mark.parametrize("single", ["a.png", np.zeros((8, 8, 3), np.uint8), torch.zeros(3, 8, 8)], ids=type)

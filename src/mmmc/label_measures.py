@@ -140,8 +140,7 @@ def _object_measures(
     states = nn.utils.rnn.pad_sequence([state.float() for state in assignment.state], batch_first=True)
     positives = own.sum(dim=2)
     logits, boxes = prediction.logits.float(), prediction.boxes.float()
-    predicted = boxes[:, None].expand(-1, objects.labels.shape[1], -1, -1)
-    truth = objects.boxes[:, :, None].expand_as(predicted)
+    predicted, truth = objects.with_each(boxes)
     reg = 1 - paired_giou(predicted, truth)
     found = {
         "size": area(objects.boxes).sqrt(),

@@ -38,11 +38,11 @@ DIVISOR = 32
 """Sides of a batch are multiples of it."""
 
 
-def build_detector(weights: Weights) -> Detector:
-    """The detector whose tensors these are, in evaluation mode."""
+def build_detector(weights: Weights, source: str | Path) -> Detector:
+    """The detector whose tensors these are, in evaluation mode; errors name their source."""
     # Its tensors come from the file, so nothing has to be fetched for the backbone.
     detector = Detector(weights.recipe.model, len(weights.categories), load_backbone=False)
-    load_state(detector, weights.state, "the weights file")
+    load_state(detector, weights.state, source)
     return detector.eval()
 
 
@@ -89,7 +89,7 @@ class Predictor(ModelHubMixin, library_name="mmmc", pipeline_tag="object-detecti
             raise InputError(f"weights is {weights!r}; allowed: {', '.join(WEIGHTS)}.")
         file = weights_file(path, weights)
         loaded = load_weights(file)
-        predictor = cls(build_detector(loaded), loaded.recipe, loaded.categories, device)
+        predictor = cls(build_detector(loaded, file), loaded.recipe, loaded.categories, device)
         predictor._source = file if path.is_dir() else None
         return predictor
 

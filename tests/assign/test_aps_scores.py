@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmmc.assign import APS
+from mmmc.assign.aps_scores import relative_scores
 from mmmc.assign.aps_steps import Split, Steps
 from mmmc.assign.candidates import Candidates
+from mmmc.structures import NEGATIVE
 
 from .aps_scenes import (
     BOX,
@@ -52,6 +54,15 @@ def test_score_of_the_paper_by_hand() -> None:
 def test_other_scores_by_hand(score: Any, expected: list[float]) -> None:
     found = steps(APS(score=score), row_points(32), [0.2, 1.2], [0.2, 0.2], BOX).scores
     torch.testing.assert_close(found.cost[0, 0, 0, :2], torch.tensor(expected).double(), atol=1e-5, rtol=0)
+
+
+def test_a_score_of_nothing_is_a_score() -> None:
+    """A candidate that has become worthless is not taken for a point without a score, whose target would be 1."""
+    losses = torch.zeros(1, 1, 1, 3)
+    shortlist = Candidates(torch.tensor([[[[0, 1, 2]]]]), losses, losses, torch.tensor([[[[True, True, False]]]]))
+    gt = torch.tensor([[0, 0, 0, NEGATIVE]])
+    cost = torch.tensor([[[[-0.5, 0.0, -9.0]]]])
+    assert relative_scores(gt, shortlist, cost, "paper").tolist() == [[1, 0, 1, 1]]
 
 
 def test_softmax_over_a_level() -> None:

@@ -29,7 +29,14 @@ from mmmc.testing import Scene, make_scene, make_target
 
 RULES = [
     *(FCOS(), ATSS(), MaxIoU(), SimOTA(), TAL(), TAL(target="hard"), DynamicSoftLabel(), OTA()),
-    *(APS(), APS(tiny="nearest", target="score"), APS(scale=False), APS(spatial=False), APS(level_stat="shrunk")),
+    *(
+        APS(),
+        APS(tiny="nearest", target="score"),
+        APS(conflict="max_iou"),
+        APS(scale=False),
+        APS(spatial=False),
+        APS(level_stat="shrunk"),
+    ),
     *(APS(conflict="max_iou"), PAA(), PAA(prematch="inside", rule="b"), SAPD(), SAPD(soft_levels=2)),
 ]
 

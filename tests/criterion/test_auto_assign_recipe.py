@@ -50,7 +50,7 @@ def test_the_recipe() -> None:
 
 def test_an_assignment_without_pairs_is_refused() -> None:
     scene = make_scene(0)
-    with pytest.raises(TypeError, match="needs an assignment with pairs"):
+    with pytest.raises(InputError, match="needs an assignment with pairs"):
         AutoAssignCriterion()(*scene, FCOS()(*scene))
 
 

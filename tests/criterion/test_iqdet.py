@@ -137,6 +137,22 @@ def test_a_batch_is_the_sum_of_its_pictures() -> None:
         assert (total, norm) == pytest.approx([sum(part[name][k] for part in each) for k in (0, 1)], rel=1e-12)
 
 
+def test_how_many_objects_are_looked_at_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither losses nor what the mixture learns of them."""
+    points, said, targets = random_scene(2, images=2)
+    found = []
+    for at_once in (64, 1):
+        monkeypatch.setattr("mmmc.assign.pairs.AT_ONCE", at_once)
+        mixture = said.extra["quality mixture"].clone().requires_grad_()
+        seen = replace(said, extra={**said.extra, "quality mixture": mixture})
+        terms = IQDetCriterion()(points, seen, targets, IQDet()(points, seen, targets)).terms
+        terms["distribution"].sum.backward()
+        found.append((terms["distribution"].sum.item(), terms["distribution"].norm.item(), mixture.grad))
+    assert len(targets[0].labels) > 1
+    torch.testing.assert_close(found[1], found[0])
+    assert found[0][2].any()
+
+
 def cut(said: Prediction, index: int) -> Prediction:
     part = slice(index, index + 1)
     extra = {name: value[part] for name, value in said.extra.items()}

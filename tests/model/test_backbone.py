@@ -36,6 +36,7 @@ def pictures(images: int = 1, size: int = 64) -> torch.Tensor:
         (LITE0, (40, 112, 320)),
         ("mobilenetv3_small_050", (16, 24, 288)),
         ("convnext_atto", (80, 160, 320)),
+        ("dla34", (128, 256, 512)),  # timm offers its maps from the second on
     ],
 )
 def test_maps_at_strides_8_16_32(name: str, channels: tuple[int, ...]) -> None:
@@ -43,6 +44,7 @@ def test_maps_at_strides_8_16_32(name: str, channels: tuple[int, ...]) -> None:
         backbone = Backbone(name, weights="none")
         maps = backbone(torch.zeros(1, 3, 64, 96, dtype=torch.uint8))
     assert backbone.channels == channels
+    assert [tuple(found.shape[-2:]) for found in maps] == [(8, 12), (4, 6), (2, 3)]
     assert [tuple(value.shape) for value in maps] == [
         (1, channels[0], 8, 12),
         (1, channels[1], 4, 6),
@@ -132,6 +134,16 @@ def test_a_trunk_without_the_strides_is_refused() -> None:
         Backbone("vit_tiny_patch16_224", weights="none")
 
 
+def test_a_stage_that_is_no_module_cannot_be_frozen() -> None:
+    with pytest.raises(InputError, match=r"model\.frozen_stages: stage \S+ of this backbone is no module"):
+        Backbone("xception41", weights="none", frozen_stages=2)
+
+
+def test_a_network_for_pictures_of_one_size_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model\.backbone does not take a picture of 64 × 64 px \(.+\); needed"):
+        Backbone("swin_tiny_patch4_window7_224", weights="none")
+
+
 def test_too_many_frozen_stages_are_refused() -> None:
     with pytest.raises(InputError, match=r"model.frozen_stages is 6; allowed for resnet18: 0 to 5 \(act1, layer1"):
         Backbone("resnet18", weights="none", frozen_stages=6)
@@ -166,6 +178,20 @@ def test_a_tampered_package_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_packaged_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="does not fit the network at "):
         packaged_weights(PACKAGED[LITE0], timm.create_model("resnet18", features_only=True))
+
+
+@pytest.mark.parametrize(("name", "content"), [("w.safetensors", b"garbage"), ("w.pth", b""), ("w.pth", b"garbage")])
+def test_a_file_that_holds_no_weights_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} does not hold weights of resnet18: ."):
+        Backbone("resnet18", weights=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("content", [[1.0], {"state_dict": 3}])
+def test_a_file_that_holds_something_else_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth does not hold weights of resnet18: ."):
+        Backbone("resnet18", weights=str(tmp_path / "w.pth"))
 
 
 def test_weights_from_a_file(tmp_path: Path) -> None:

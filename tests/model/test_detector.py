@@ -71,6 +71,20 @@ def test_coordinates_are_float32_under_autocast() -> None:
     assert Detector(small(), classes=2).bfloat16()(pictures())[1].boxes.dtype == torch.float32
 
 
+@pytest.mark.parametrize("bins", [0, 16])
+def test_distances_do_not_lose_places_under_autocast(bins: int) -> None:
+    """Of 40 strides bfloat16 would keep a quarter of a stride."""
+    head = Head(32, 2, 1, depth=1, box_bins=bins)
+    nn.init.zeros_(head.box_distances.weight)
+    nn.init.constant_(head.box_distances.bias, 40.1)  # type: ignore[arg-type]
+    with torch.autocast("cpu", torch.bfloat16):
+        (output,) = head([torch.randn(1, 32, 4, 4)])
+    assert output.logits.dtype == torch.bfloat16
+    raw = output.distances if output.bins is None else output.bins
+    torch.testing.assert_close(raw, torch.full_like(raw, 40.1))
+    assert raw.dtype == torch.float32
+
+
 @pytest.mark.parametrize("quality_on", ["box", "class"])
 def test_the_quality_branch_reads_its_tower(quality_on: str) -> None:
     head = Head(32, 2, 1, depth=1, quality_on=quality_on)

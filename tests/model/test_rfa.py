@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -147,6 +148,19 @@ def test_backends_agree_on_no_picture() -> None:
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape
         assert not a.any()
+
+
+@pytest.mark.parametrize("backend", ["rows", "torchvision"])
+@pytest.mark.parametrize(("value", "finite"), [(math.nan, False), (math.inf, True), (-math.inf, True)])
+def test_an_offset_that_is_no_number_ends_in_the_output(backend: Any, value: float, finite: bool) -> None:
+    """Not in a read beyond the map: a training that diverges is to end with the journal's words."""
+    layer = DeformableConv(4, RFAConfig(modulated=False))
+    layer.backend = backend
+    with torch.no_grad():
+        layer.offset.bias[8] = value  # of the middle tap, downwards
+        found = layer(torch.ones(1, 4, 5, 5))
+    assert found.isfinite().all() == finite
+    assert found.isnan().all() != finite
 
 
 def test_without_gradient_chunks_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

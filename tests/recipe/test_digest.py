@@ -13,6 +13,7 @@ from stranger import WHOLE, Whole
 from mmmc.assign import FCOS, Assigner
 from mmmc.criterion import DenseCriterion
 from mmmc.errors import InputError
+from mmmc.model import ModelConfig
 from mmmc.parts import CenterPrior
 from mmmc.recipe import (
     DataConfig,
@@ -29,6 +30,7 @@ PLACES = ("path", "format", "train_annotations", "train_images", "val_annotation
 UNCOUNTED = {(DataConfig, name) for name in PLACES} | {
     (TrainConfig, name) for name in ("seed", "workers", "log_every", "diagnose", "loggers")
 }
+UNCOUNTED.add((ModelConfig, "download"))
 
 
 def variations(value: Any) -> Iterator[tuple[tuple[type, str], Any]]:
@@ -80,6 +82,13 @@ def test_the_digest_stays_what_it_was() -> None:
     """Records of runs carry it: a new option with its default must not change it."""
     assert digest(load_recipe("fcos_r50_1x")) == "4cc399b0eee5"
     assert digest(Recipe()) == "44136fa355b3"
+
+
+def test_where_a_file_of_weights_lies_does_not_count() -> None:
+    here, there, other = (
+        digest(Recipe(model=ModelConfig(weights=weights))) for weights in ("a/r50.pth", "/b/r50.pth", "/b/r18.pth")
+    )
+    assert here == there != other
 
 
 def test_defaults_of_another_class_do_not_count() -> None:

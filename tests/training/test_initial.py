@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_rows_of_classes_are_found_by_their_names(source: tuple[Path, dict[str, 
     folder, state = source
     detector = Detector(tiny_recipe(tiny_set).model, 3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    report = initialize(detector, folder, OURS)
+    report = initialize(detector, tiny_recipe(tiny_set).model, folder, OURS)
     after = detector.state_dict()
     for name in CLASS_TENSORS:
         assert torch.equal(after[name][0], state[name][2])
@@ -52,8 +53,9 @@ def test_rows_of_classes_are_found_by_their_names(source: tuple[Path, dict[str, 
 
 
 def test_rfa_begins_from_a_run_without_it(source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path) -> None:
-    detector = Detector(tiny_mmmc(tiny_set).model, 3)
-    report = initialize(detector, source[0], THEIRS)
+    model = tiny_mmmc(tiny_set).model
+    detector = Detector(model, 3)
+    report = initialize(detector, model, source[0], THEIRS)
     assert set(report.left) == {f"head.{t}_tower.0.offset.{p}" for t in ("class", "box") for p in ("weight", "bias")}
     after = detector.state_dict()
     assert all(torch.equal(after[name], value) for name, value in source[1].items())
@@ -64,8 +66,9 @@ def test_rfa_begins_from_a_run_without_it(source: tuple[Path, dict[str, torch.Te
 def test_a_batch_norm_may_be_trained_that_was_frozen(
     source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path
 ) -> None:
-    detector = Detector(tiny_recipe(tiny_set, model={"frozen_norm": False}).model, 3)
-    initialize(detector, source[0] / "best.safetensors", THEIRS)
+    model = tiny_recipe(tiny_set, model={"frozen_norm": False}).model
+    detector = Detector(model, 3)
+    initialize(detector, model, source[0] / "best.safetensors", THEIRS)
     name = "head.class_logits.bias"
     assert torch.equal(detector.state_dict()[name], source[1][name])
 
@@ -74,7 +77,7 @@ def test_what_a_method_adds_keeps_its_start(source: tuple[Path, dict[str, torch.
     config = tiny_recipe(tiny_set, model={"box_bins": 3, "part": CenterPrior(sigma=2.0)}).model
     detector = Detector(config, 3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
-    report = initialize(detector, source[0], THEIRS)
+    report = initialize(detector, config, source[0], THEIRS)
     added = {"head.box_distances.weight", "head.box_distances.bias", "part.mean", "part.sigma"}
     assert added == {name for name in report.left if "." in name}
     after = detector.state_dict()
@@ -82,24 +85,47 @@ def test_what_a_method_adds_keeps_its_start(source: tuple[Path, dict[str, torch.
     assert torch.equal(after["head.box_quality.weight"], source[1]["head.box_quality.weight"])
     assert len(report.taken) == len(before) - len(added) - 2
     # The other way: a detector without them does not miss them.
-    plain = initialize(Detector(tiny_recipe(tiny_set).model, 3), source[0], THEIRS)
+    model = tiny_recipe(tiny_set).model
+    plain = initialize(Detector(model, 3), model, source[0], THEIRS)
     assert not added & set(plain.left)
+
+
+def test_a_layer_whose_output_is_read_in_another_way_keeps_its_start(
+    source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path, tmp_path: Path
+) -> None:
+    """The shapes are the same, but what is a distance there is its logarithm here."""
+    boxes = {"head.box_distances.weight", "head.box_distances.bias"}
+    for changes, own in (
+        ({"box_form": "exp"}, boxes),
+        ({"quality_on": "class"}, {"head.box_quality.weight", "head.box_quality.bias"}),
+    ):
+        model = tiny_recipe(tiny_set, model=changes).model
+        detector = Detector(model, 3)
+        before = {name: value.clone() for name, value in detector.state_dict().items()}
+        assert set(initialize(detector, model, source[0], THEIRS).left) == own
+        assert all(torch.equal(detector.state_dict()[name], before[name]) for name in own)
+    there = tiny_mmmc(tiny_set)
+    save_weights(tmp_path / "rfa.safetensors", Weights(Detector(there.model, 3).state_dict(), there, THEIRS))
+    model = replace(there.model, rfa=replace(there.model.rfa, mask="plain"))
+    left = initialize(Detector(model, 3), model, tmp_path / "rfa.safetensors", THEIRS).left
+    assert left == tuple(f"head.{t}_tower.0.offset.{p}" for t in ("class", "box") for p in ("weight", "bias"))
 
 
 def test_files_that_do_not_fit_are_refused(
     source: tuple[Path, dict[str, torch.Tensor]], tiny_set: Path, tmp_path: Path
 ) -> None:
-    detector = Detector(tiny_recipe(tiny_set, model={"channels": 32}).model, 3)
+    model = tiny_recipe(tiny_set, model={"channels": 32}).model
+    detector = Detector(model, 3)
     before = {name: value.clone() for name, value in detector.state_dict().items()}
     with pytest.raises(
         InputError, match=r"best\.safetensors does not fit this model: fpn\.\S+ is missing there or has"
     ):
-        initialize(detector, source[0], THEIRS)
+        initialize(detector, model, source[0], THEIRS)
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other\.pth: 'x' is no tensor of torchvision's FCOS"):
-        initialize(detector, tmp_path / "other.pth", THEIRS)
+        initialize(detector, model, tmp_path / "other.pth", THEIRS)
     with pytest.raises(InputError, match=r"There is no weights file .*nothing/best\.safetensors|no checkpoint"):
-        initialize(detector, tmp_path / "nothing", THEIRS)
+        initialize(detector, model, tmp_path / "nothing", THEIRS)
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name]), name
 
@@ -116,7 +142,9 @@ def test_torchvision_s_boxes_stay_where_they_are(tmp_path: Path) -> None:
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
 
     detector = Detector(ModelConfig(weights="none"), 3)
-    report = initialize(detector, tmp_path / "theirs.pth", Categories(("zebra", "cell", "person"), (1, 2, 3)))
+    report = initialize(
+        detector, ModelConfig(), tmp_path / "theirs.pth", Categories(("zebra", "cell", "person"), (1, 2, 3))
+    )
     assert (report.shifted, report.classes, report.left) == ((BOX_BIAS,), ("zebra", "person"), ("class 'cell'",))
     assert len(report.taken) == len(detector.state_dict()) - 3
     # COCO's ids are the rows: zebra has 24, person has 1.

@@ -63,6 +63,34 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step_and_pictures(tmp_path:
     assert not path.exists()
 
 
+def test_a_line_ends_where_the_losses_become_others(tmp_path: Path) -> None:
+    """A warm start with a criterion of its own ends in the middle of a line."""
+    path = tmp_path / "metrics.jsonl"
+    lines = journal(path, log_every=4)
+    lines.begin(0, 0)
+    for step, outcome in enumerate((result(1.0), result(2.0)), 1):
+        lines.step(0, step, 0.1 * step, 4, outcome, last=False)
+    for step in (3, 4):
+        outcome = replace(result(0.0), losses={"negative": torch.tensor(float(step))})
+        lines.step(0, step, 0.1 * step, 4, outcome, last=step == 4)
+    first, second = read_metrics(path)
+    assert (first["step"], first["lr"], first["loss/box"], first["loss/quality"]) == (2, 0.2, 1.5, 0.5)
+    assert (second["step"], second["lr"], second["loss"], second["loss/negative"]) == (4, 0.4, 3.5, 3.5)
+    assert "loss/negative" not in first
+    assert "loss/box" not in second
+
+
+def test_only_the_process_whose_loss_was_not_finite_names_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = journal(tmp_path / "metrics.jsonl", log_every=1)
+    lines.begin(0, 0)
+    monkeypatch.setattr(lines.fabric, "all_reduce", lambda values, **_: values * float("nan"))
+    message = r"The box and quality loss was not finite at iteration 1, epoch 1, in another process, which names"
+    with pytest.raises(FloatingPointError, match=message):
+        lines.step(0, 1, 0.1, 4, result(1.0), last=False)
+
+
 def test_a_line_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no/metrics\.jsonl could not be written"):
         journal(tmp_path / "no" / "metrics.jsonl", log_every=1).write({"kind": "val", "step": 1})

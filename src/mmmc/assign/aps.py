@@ -310,5 +310,5 @@ class APS(Assigner):
             case "area_first":
                 return area(objects.boxes)[..., None].expand_as(looked.cost)
             case "max_iou":
-                predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-                return -paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted))
+                ious = [paired_iou(*some.with_each(prediction.boxes)) for _, some in objects.in_turn()]
+                return -torch.cat(ious, dim=1)

@@ -64,8 +64,10 @@ def relative_scores(
     # Where high is good costs are negative scores: score over best score. Else best cost over cost.
     relative = best / cost if score in ("code", "sum") else cost / best
     dense = shortlist.spread(relative.nan_to_num(1.0).clamp(0, 1), gt.shape[1])
-    own = dense.gather(1, gt.clamp(min=0)[:, None]).squeeze(1)
-    return torch.where(own > 0, own, 1.0)
+    known = shortlist.spread(shortlist.valid, gt.shape[1])
+    owner = gt.clamp(min=0)[:, None]
+    own, scored = dense.gather(1, owner).squeeze(1), known.gather(1, owner).squeeze(1)
+    return own.where(scored & (gt >= 0), 1.0)
 
 
 def _softmax(

@@ -41,13 +41,7 @@ def pair_confidence(prediction: Prediction, objects: Objects, box_power: float) 
         box_power: factor on the box loss in the exponent.
     """
     cls = logsigmoid(of_labels(prediction.logits, objects.labels)) + logsigmoid(prediction.quality)[:, None]
-    return PairConfidence(cls, -box_power * (1 - paired_giou(*pair_boxes(prediction, objects))))
-
-
-def pair_boxes(prediction: Prediction, objects: Objects) -> tuple[Float[Tensor, "B M P 4"], Float[Tensor, "B M P 4"]]:
-    """The predicted and the true box of every pair; views, not copies."""
-    predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-    return predicted, objects.boxes[:, :, None].expand_as(predicted)
+    return PairConfidence(cls, -box_power * (1 - paired_giou(*objects.with_each(prediction.boxes))))
 
 
 def log_gaussian(

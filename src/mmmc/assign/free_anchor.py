@@ -59,8 +59,7 @@ class FreeAnchor(Assigner):
 
     def weights(self, points: Points, prediction: Prediction, objects: Objects) -> Weighed:
         """The rule for some objects of a batch."""
-        predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-        truth = objects.boxes[:, :, None].expand_as(predicted)
+        predicted, truth = objects.with_each(prediction.boxes)
         logit, giou = of_labels(prediction.logits, objects.labels), paired_giou(predicted, truth)
         log_p = log_matching(logit, giou, self.box_factor)
         admitted = objects.in_box & log_p.isfinite()

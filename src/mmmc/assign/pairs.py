@@ -40,6 +40,11 @@ class Objects:
         """Cut `B M …` into one tensor per picture, without the fillers."""
         return [row[:count] for row, count in zip(values, self.counts, strict=True)]
 
+    def with_each(self, boxes: Float[Tensor, "B P 4"]) -> tuple[Float[Tensor, "B M P 4"], Float[Tensor, "B M P 4"]]:
+        """The predicted and the true box of every pair; views, not copies."""
+        predicted = boxes[:, None].expand(-1, self.boxes.shape[1], -1, -1)
+        return predicted, self.boxes[:, :, None].expand_as(predicted)
+
     def in_turn(self) -> Iterator[tuple[slice, Objects]]:
         """Some objects of each picture at a time, and which, so that what is computed of all their pairs stays small.
 
@@ -140,8 +145,7 @@ def pair_losses(
             few = box_losses(prediction.boxes[picture, point], objects.boxes[picture, member], points.stride[point])
             reg = few.new_zeros(looked_at.shape).index_put_((picture, member, point), few)
         else:
-            predicted = prediction.boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-            reg = box_losses(predicted, objects.boxes[:, :, None].expand_as(predicted), points.stride)
+            reg = box_losses(*objects.with_each(prediction.boxes), points.stride)
         return PairLosses(of_labels(table, objects.labels), reg)
 
     return of

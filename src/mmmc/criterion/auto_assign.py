@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmmc.assign import Assigner
 from mmmc.assign.auto_assign import AutoAssign, log_center_prior
-from mmmc.assign.confidence import pair_boxes, pair_confidence
+from mmmc.assign.confidence import pair_confidence
 from mmmc.boxes import paired_iou
 from mmmc.criterion.joint import joint_score, require_same, with_gradient
 from mmmc.criterion.pair_sums import WeighedObjects, WeighedPairs, stretched
@@ -118,7 +118,7 @@ class AutoAssignCriterion(Criterion):
     @staticmethod
     def _belonging(prediction: Prediction, some: WeighedObjects) -> Float[Tensor, "B M P"]:
         """`m` of every pair, 0 for other points."""
-        iou = paired_iou(*pair_boxes(prediction, some.objects))
+        iou = paired_iou(*some.objects.with_each(prediction.boxes))
         closeness = 1 / (1 - iou).clamp(min=LEAST_REST)
         return stretched(closeness, some.pair, torch.ones_like(closeness))
 

@@ -150,8 +150,7 @@ class BagCriterion(Criterion):
             objects: of the batch.
             used: points that count: not in the padding, and not ignored. Others belong to nothing.
         """
-        predicted = boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-        iou = paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted)).masked_fill(~used[:, None], 0)
+        iou = paired_iou(*objects.with_each(boxes)).masked_fill(~used[:, None], 0)
         span = (iou.amax(dim=2, keepdim=True) - self.threshold).clamp(min=SMALLEST_SPAN)
         return ((iou - self.threshold) / span).clamp(min=0, max=1)
 

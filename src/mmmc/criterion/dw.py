@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmmc.assign import Assigner
-from mmmc.assign.confidence import pair_boxes, pair_confidence
+from mmmc.assign.confidence import pair_confidence
 from mmmc.assign.dw import DW
 from mmmc.boxes import paired_iou
 from mmmc.criterion.joint import joint_score, require_same, with_gradient
@@ -106,6 +106,6 @@ class DWCriterion(Criterion):
 
     def _remission(self, prediction: Prediction, some: WeighedObjects) -> Float[Tensor, "B M P"]:
         """How far each point is excused from being a negative of the object's class: `1 - w`."""
-        iou = paired_iou(*pair_boxes(prediction, some.objects))
+        iou = paired_iou(*some.objects.with_each(prediction.boxes))
         weight = ((1 - iou**self.power) / (1 - self.least_iou**self.power)).clamp(min=0, max=1)
         return (1 - stretched(weight, some.pair, weight)).where(some.pair, 0.0)

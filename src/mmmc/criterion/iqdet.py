@@ -16,6 +16,7 @@ from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
 from mmmc.boxes import paired_giou, paired_iou
 from mmmc.criterion.class_losses import ClassLoss, dense_class_loss
+from mmmc.criterion.pair_sums import summed
 from mmmc.criterion.protocol import Criterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses, Term
@@ -175,20 +176,31 @@ def distribution_term(
         boxes: predicted, without gradient.
         allowed: pairs that are learned.
     """
-    predicted = boxes[:, None].expand(-1, objects.boxes.shape[1], -1, -1)
-    iou = paired_iou(predicted, objects.boxes[:, :, None].expand_as(predicted)).clamp(max=1)
-    # What is not finite elsewhere must not reach a gradient, not even times 0.
-    iou = iou.where(allowed, 0)
-    x1, y1, x2, y2 = objects.boxes[..., None].unbind(2)
-    total, norm = [], []
     sizes = [height * width for height, width in points.shapes]
-    parts = zip(grids, iou.split(sizes, dim=2), allowed.split(sizes, dim=2), mixture.unbind(2), strict=True)
-    for grid, target, mask, level_mixture in parts:
-        # Columns and rows apart: a Gaussian is the product of two, which spares a tensor of all pairs and components.
-        at_x, at_y = normalised(grid.x, x1, x2), normalised(grid.y, y1, y2)
-        log_value, log_rest = quality_logs(level_mixture, at_x, at_y)
-        loss = -(target * log_value.flatten(2) + (1 - target) * log_rest.flatten(2))
-        count = mask.sum(dim=2)
-        total.append((loss.masked_fill(~mask, 0).sum(dim=2) / count.clamp(min=1)).sum())
-        norm.append((count > 0).sum())
-    return Term(torch.stack(total).sum(), torch.stack(norm).sum().to(boxes.dtype))
+
+    def sums(part: tuple[slice, Objects]) -> tuple[Tensor, ...]:
+        which, some = part
+        iou = paired_iou(*some.with_each(boxes)).clamp(max=1)
+        # What is not finite elsewhere must not reach a gradient, not even times 0.
+        iou = iou.where(allowed[:, which], 0)
+        x1, y1, x2, y2 = some.boxes[..., None].unbind(2)
+        total, norm = [], []
+        parts = zip(
+            grids,
+            iou.split(sizes, dim=2),
+            allowed[:, which].split(sizes, dim=2),
+            mixture[:, which].unbind(2),
+            strict=True,
+        )
+        for grid, target, mask, level_mixture in parts:
+            # Columns and rows apart: a Gaussian is the product of two, so no tensor has all pairs and components.
+            at_x, at_y = normalised(grid.x, x1, x2), normalised(grid.y, y1, y2)
+            log_value, log_rest = quality_logs(level_mixture, at_x, at_y)
+            loss = -(target * log_value.flatten(2) + (1 - target) * log_rest.flatten(2))
+            count = mask.sum(dim=2)
+            total.append((loss.masked_fill(~mask, 0).sum(dim=2) / count.clamp(min=1)).sum())
+            norm.append((count > 0).sum())
+        return torch.stack(total).sum(), torch.stack(norm).sum()
+
+    total, norm = summed(list(objects.in_turn()), sums)
+    return Term(total, norm.to(boxes.dtype))

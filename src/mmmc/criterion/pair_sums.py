@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,7 +13,11 @@ from torch.utils.checkpoint import checkpoint
 
 from mmmc.assign.claims import some_at_a_time
 from mmmc.assign.pairs import Objects, gather_objects
+from mmmc.errors import InputError
 from mmmc.structures import IGNORED, Assignment, Points, Target
+
+Some = TypeVar("Some")
+"""Some of the objects, in whatever form."""
 
 
 class WeighedObjects(NamedTuple):
@@ -56,27 +60,16 @@ class WeighedPairs:
         """Those of an assignment.
 
         Raises:
-            TypeError: it is of a rule that does not weigh pairs.
+            InputError: it is of a rule that does not weigh pairs.
         """
         if assignment.pairs is None:
-            raise TypeError("This criterion needs an assignment with pairs; this one has an object for each point.")
+            raise InputError("The criterion needs an assignment with pairs; this one has an object for each point.")
         return cls(points, targets, assignment.gt, assignment.pairs, dtype)
 
     def sums(self, terms: Callable[[WeighedObjects], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """What `terms` says of all objects, if it adds up over them.
-
-        If the objects are too many to be looked at together, backward computes all terms again instead of keeping
-        what belongs to each pair.
-        """
-        parts = list(some_at_a_time(self.targets))
-        if len(parts) == 1:
-            return terms(self._weighed(*parts[0]))
+        """What `terms` says of all objects, if it adds up over them (`summed`)."""
         # What is computed again must not be kept meanwhile: of a part that is its weights too.
-        found = [
-            checkpoint(lambda part: terms(self._weighed(*part)), part, use_reentrant=False, preserve_rng_state=False)
-            for part in parts
-        ]
-        return tuple(torch.stack(values).sum(dim=0) for values in zip(*found, strict=True))
+        return summed(list(some_at_a_time(self.targets)), lambda part: terms(self._weighed(*part)))
 
     @torch.no_grad()
     def highest(
@@ -92,6 +85,17 @@ class WeighedPairs:
     def _weighed(self, which: slice, some: Sequence[Target]) -> WeighedObjects:
         weights = self.pairs[:, which].to(self.dtype).masked_fill((self.gt == IGNORED)[:, None], 0)
         return WeighedObjects(gather_objects(self.points, some, self.dtype), weights)
+
+
+def summed(parts: Sequence[Some], terms: Callable[[Some], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """What `terms` says of all parts of the objects, if it adds up over them.
+
+    If there are more than one, backward computes all terms again instead of keeping what belongs to each pair.
+    """
+    if len(parts) == 1:
+        return terms(parts[0])
+    found = [checkpoint(terms, part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+    return tuple(torch.stack(values).sum(dim=0) for values in zip(*found, strict=True))
 
 
 def stretched(

@@ -29,10 +29,6 @@ class Categories:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def index_of(self, id: int) -> int:
-        """Class index of a COCO id; a ValueError if there is no such id."""
-        return self.ids.index(id)
-
     def to_dict(self) -> dict[str, list[Any]]:
         """Plain lists, ready for a checkpoint or JSON."""
         return {"names": list(self.names), "ids": list(self.ids)}

@@ -35,7 +35,8 @@ class Backbone(nn.Module):
         channels: channels of the three maps.
 
     Raises:
-        InputError: unknown name, a trunk without these strides, weights that are not on this machine.
+        InputError: unknown name, a trunk without these strides or for pictures of one size alone, stages that cannot be
+            frozen, weights that are not on this machine.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Backbone(nn.Module):
         options = packaged.options if packaged else {}
         trunk: Any = timm.create_model(name, features_only=True, pretrained=False, **options)
         reductions = trunk.feature_info.reduction()
-        indices = tuple(i for i, reduction in enumerate(reductions) if reduction in STRIDES)
-        if tuple(reductions[i] for i in indices) != STRIDES:
+        # Counted among all maps that the model has; those that it offers by itself may begin later.
+        offered = zip(trunk.feature_info.out_indices, reductions, strict=True)
+        indices = tuple(index for index, reduction in offered if reduction in STRIDES)
+        if tuple(reduction for reduction in reductions if reduction in STRIDES) != STRIDES:
             raise InputError(f"model.backbone {name!r} has maps at strides {reductions}; needed: {list(STRIDES)}.")
         stages = trunk.feature_info.module_name()
         trunk = timm.create_model(name, features_only=True, out_indices=indices, pretrained=False, **options)
@@ -105,11 +108,19 @@ class Normalize(nn.Module):
 
 
 def freeze_until(trunk: nn.Module, last: str | None) -> None:
-    """Freeze the parameters of every module that runs up to and including `last`."""
+    """Freeze the parameters of every module that runs up to and including `last`.
+
+    Raises:
+        InputError: timm has no module of that name, so nobody knows what lies before it.
+    """
     if last is None:
         return
     names = [name for name, _ in trunk.named_modules()]
-    prefix = next(name for name in (last, last.replace(".", "_")) if name in names)
+    prefix = next((name for name in (last, last.replace(".", "_")) if name in names), None)
+    if prefix is None:
+        raise InputError(
+            f"model.frozen_stages: stage {last} of this backbone is no module that can be frozen; allowed: 0."
+        )
     inside = [i for i, name in enumerate(names) if name == prefix or name.startswith(prefix + ".")]
     frozen = set(names[: inside[-1] + 1])
     for name, module in trunk.named_modules():

@@ -10,6 +10,11 @@ from timm.layers import FrozenBatchNormAct2d
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from mmmc.errors import InputError
+
+SMALL = 64
+"""Side in pixels of the picture that a trunk is tried with."""
+
 
 class FoldedNorm(nn.Module):
     """What is left of a frozen BatchNorm: its numbers, under their names, and the activation behind it, if it has one.
@@ -70,6 +75,9 @@ def fold_frozen_norms(trunk: nn.Module) -> None:
 
     Names and tensors of the trunk's state stay. Which norm reads which convolution is seen by running the trunk once on
     a small picture, without gradient and without drawing anything random.
+
+    Raises:
+        InputError: the trunk does not take that picture.
     """
     names = {module: name for name, module in trunk.named_modules()}
     made: list[tuple[nn.Conv2d, Any]] = []
@@ -85,7 +93,14 @@ def fold_frozen_norms(trunk: nn.Module) -> None:
     hooks = [module.register_forward_hook(seen) for module in names if isinstance(module, watched)]
     training = trunk.training
     with torch.no_grad():
-        trunk.eval()(next(trunk.parameters()).new_zeros(1, 3, 64, 64))
+        try:
+            trunk.eval()(next(trunk.parameters()).new_zeros(1, 3, SMALL, SMALL))
+        except (AssertionError, RuntimeError, ValueError) as error:  # whatever a network has against the size
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"model.backbone does not take a picture of {SMALL} × {SMALL} px ({reason}); needed: a network for "
+                "pictures of any size."
+            ) from error
     trunk.train(training)
     for hook in hooks:
         hook.remove()

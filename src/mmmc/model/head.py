@@ -100,10 +100,10 @@ class Head(nn.Module):
         for scale, features in zip(self.scales, maps, strict=True):
             class_features, box_features = self.class_tower(features), self.box_tower(features)
             quality_features = box_features if self.quality_on == "box" else class_features
-            bins, raw = None, scale * self.box_distances(box_features)
-            if self.box_bins:
-                # At least float32: the mean of many bins loses places in a lower precision.
-                bins = raw.to(torch.promote_types(raw.dtype, torch.float32)).unflatten(1, (4, -1))
+            with torch.autocast(features.device.type, enabled=False):
+                # Eight bits of a distance of 40 strides are a pixel or more; this layer is small.
+                raw = scale * self.box_distances(box_features.to(scale.dtype))
+            bins = raw.unflatten(1, (4, -1)) if self.box_bins else None
             outputs.append(
                 LevelOutput(
                     logits=self.class_logits(class_features),

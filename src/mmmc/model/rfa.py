@@ -120,6 +120,11 @@ class DeformableConv(nn.Conv2d):
             on_rows = device == "cpu" if self.backend == "auto" else self.backend == "rows"
             if on_rows:
                 return deform_rows(features, offsets, self.weight.to(precision), self.bias, mask)
+            if not torch.compiler.is_exporting():
+                # The operator reads wherever an offset that is no number points. The mask carries it on to the loss.
+                unknown = offsets.isnan()
+                mask = mask.masked_fill(unknown.unflatten(1, (TAPS, 2)).any(dim=2), torch.nan)
+                offsets = offsets.masked_fill(unknown, 0.0)
             return deform_conv2d(features, offsets, self.weight, self.bias, padding=1, mask=mask)
 
 
@@ -224,7 +229,8 @@ def corners(
     tap = torch.arange(TAPS, device=offsets.device)
     y = torch.arange(height, device=offsets.device).view(-1, 1, 1) + (tap // 3 - 1) + moved[..., 0]
     x = torch.arange(width, device=offsets.device).view(-1, 1) + (tap % 3 - 1) + moved[..., 1]
-    top, left = y.floor().detach(), x.floor().detach()
+    # What is no number has no cell: it takes the first, and a share that is none either.
+    top, left = y.floor().detach().nan_to_num(), x.floor().detach().nan_to_num()
     down, right = y - top, x - left
     first = torch.arange(batch, device=offsets.device).view(-1, 1, 1, 1) * (height * width)
     rows, shares = [], []

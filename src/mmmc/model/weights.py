@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,8 +109,9 @@ def pretrained_state(name: str, indices: tuple[int, ...], weights: str, download
         return timm.create_model(
             name, features_only=True, out_indices=indices, pretrained=True, pretrained_cfg_overlay={"file": str(file)}
         ).state_dict()
-    except (RuntimeError, KeyError, pickle.UnpicklingError, ValueError) as error:
-        raise InputError(f"{file} does not hold weights of {name}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # bytes at random make the readers raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{file} does not hold weights of {name}: {reason}") from error
 
 
 def _hub_file(name: str, download: bool) -> Path:

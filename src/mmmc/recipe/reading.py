@@ -265,11 +265,13 @@ def digest(recipe: Recipe) -> str:
     """Twelve hexadecimal digits of what decides the result, apart from seed and set, and from how it is logged.
 
     Which pictures and boxes of the set are used does count. Options at their defaults do not, so a new option leaves
-    the digests of old recipes as they were.
+    the digests of old recipes as they were. A file of weights counts by its name.
     """
     usual = TrainConfig()
     train = replace(recipe.train, **{name: getattr(usual, name) for name in UNCOUNTED})
     nowhere: dict[str, Any] = dict.fromkeys(("format", *PLACES))
-    counted = replace(recipe, data=replace(recipe.data, **nowhere), train=train)
+    # Where weights lie, and whether they may be fetched, does not change them.
+    model = replace(recipe.model, weights=Path(recipe.model.weights).name, download=False)
+    counted = replace(recipe, data=replace(recipe.data, **nowhere), model=model, train=train)
     deciding = _without_defaults(to_dict(counted), to_dict(Recipe()))
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

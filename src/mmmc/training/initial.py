@@ -13,7 +13,7 @@ from torchvision.models.detection import FCOS_ResNet50_FPN_Weights
 from mmmc.checkpoint import load_tensors, load_weights, weights_file
 from mmmc.data.sets import Categories
 from mmmc.errors import InputError
-from mmmc.model import Detector
+from mmmc.model import Detector, ModelConfig
 from mmmc.model.torchvision_fcos import from_torchvision
 
 CLASS_TENSORS = ("head.class_logits.weight", "head.class_logits.bias")
@@ -28,6 +28,10 @@ BOX_LAYER = ("head.box_distances.weight", BOX_BIAS)
 """Tensors with a row for each bin of each side, or for each side."""
 
 
+QUALITY_LAYER = "head.box_quality."
+"""It reads one tower or the other."""
+
+
 @dataclass(frozen=True)
 class InitReport:
     """What became of the file's tensors.
@@ -38,7 +42,8 @@ class InitReport:
         shifted: tensors that were taken with a change.
         classes: classes whose rows were found by name.
         left: classes and tensors that keep their random start, among them what a method has of its own and the file's
-            model did not: offsets of RFA, distances as bins, a part that only training has.
+            model did not: offsets of RFA, distances as bins, a part that only training has; and layers whose output is
+            read in another way here than there.
     """
 
     source: Path
@@ -60,11 +65,17 @@ class InitReport:
         return "; ".join(lines) + "."
 
 
-def initialize(detector: Detector, path: Path, categories: Categories) -> InitReport:
+def initialize(detector: Detector, model: ModelConfig, path: Path, categories: Categories) -> InitReport:
     """Copy the tensors that fit, class rows by the names of the classes, and say which.
 
     torchvision's points lie at `i · stride`, ours half a stride further right and down. For the same boxes its
     distances in strides `left top right bottom` change by `+½ +½ −½ −½`, which its bias takes.
+
+    Args:
+        detector: gets the tensors.
+        model: what it was built by.
+        path: a run, its weights, or torchvision's file.
+        categories: its classes.
 
     Raises:
         InputError: the file is neither, or its trunk or head is of another kind.
@@ -73,11 +84,11 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
     shifted: tuple[str, ...] = ()
     if file.suffix == ".safetensors":
         weights = load_weights(file)
-        theirs, names = dict(weights.state), weights.categories.names
+        theirs, names, read_as = dict(weights.state), weights.categories.names, weights.recipe.model
     else:
         state = load_tensors(file)
         try:
-            theirs, names = from_torchvision(state), COCO_NAMES
+            theirs, names, read_as = from_torchvision(state), COCO_NAMES, ModelConfig()
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
         theirs[BOX_BIAS] = theirs[BOX_BIAS] + torch.tensor([0.5, 0.5, -0.5, -0.5])
@@ -86,7 +97,11 @@ def initialize(detector: Detector, path: Path, categories: Categories) -> InitRe
     for name, value in ours.items():
         if name.endswith("num_batches_tracked"):  # a frozen BatchNorm has counted none
             theirs.setdefault(name, value)
-    own = [name for name, value in ours.items() if _of_the_method(name, value, theirs.get(name))]
+    own = [
+        name
+        for name, value in ours.items()
+        if _of_the_method(name, value, theirs.get(name)) or _means_another(name, model, read_as)
+    ]
     theirs.update({name: ours[name] for name in own})
     shifted = tuple(name for name in shifted if name not in own)
     wrong = [
@@ -111,6 +126,15 @@ def _of_the_method(name: str, ours: Tensor, theirs: Tensor | None) -> bool:
         # With untrained offsets RFA is the convolution that it replaces.
         return ".offset." in name or name.startswith("part.")
     return name in BOX_LAYER and len(ours) != len(theirs) and ours.shape[1:] == theirs.shape[1:]
+
+
+def _means_another(name: str, ours: ModelConfig, theirs: ModelConfig) -> bool:
+    """Whether a tensor of the same shape says something else there."""
+    if name in BOX_LAYER:
+        return ours.box_form != theirs.box_form
+    if name.startswith(QUALITY_LAYER):
+        return ours.quality_on != theirs.quality_on
+    return ".offset." in name and ours.rfa.mask != theirs.rfa.mask
 
 
 def _rows(

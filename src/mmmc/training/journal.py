@@ -39,6 +39,7 @@ class Journal:
         self.log_every = log_every
         self.console = console if fabric.is_global_zero else None
         self._waiting: list[StepResult] = []
+        self._lr = 0.0
         self._since = time.perf_counter()
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -69,19 +70,18 @@ class Journal:
         self._progress.update(self._task, completed=step, epoch=epoch + 1)
 
     def step(self, epoch: int, step: int, lr: float, pictures: int, result: StepResult, *, last: bool) -> None:
-        """A step was taken; every `log_every` of them, and at an epoch's end, they become a line.
+        """A step was taken. Every `log_every` of them, at an epoch's end and where the losses change, a line is made.
 
         Raises:
             FloatingPointError: a loss was not finite, or the assigner met a value that was not; names the first such
                 step and its pictures, and terms or objects.
         """
+        if self._waiting and _terms(self._waiting[-1]) != _terms(result):
+            self._line(epoch, step - 1, self._lr, pictures)  # a warm start has ended, and its criterion with it
         self._waiting.append(result)
+        self._lr = lr
         if len(self._waiting) == self.log_every or last:
-            row = self._collect(epoch, step, lr, pictures)
-            self._waiting = []
-            self._since = time.perf_counter()
-            self.write(row)
-            self._progress.update(self._task, message=_summary(row))
+            self._line(epoch, step, lr, pictures)
         self._progress.update(self._task, completed=step)
 
     def write(self, row: Row) -> None:
@@ -108,6 +108,14 @@ class Journal:
         """A sentence above the bar."""
         if self.console is not None:
             self.console.print(message, highlight=False, markup=False)
+
+    def _line(self, epoch: int, step: int, lr: float, pictures: int) -> None:
+        """Make a line of the waiting steps, of which this is the last."""
+        row = self._collect(epoch, step, lr, pictures)
+        self._waiting = []
+        self._since = time.perf_counter()
+        self.write(row)
+        self._progress.update(self._task, message=_summary(row))
 
     def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
         names, watched = list(self._waiting[0].losses), list(self._waiting[0].watched)
@@ -149,9 +157,15 @@ class Journal:
         }
 
 
+def _terms(result: StepResult) -> tuple[str, ...]:
+    return *result.losses, *result.watched
+
+
 def _not_finite(result: StepResult, terms: Sequence[str], step: int, epoch: int) -> str:
-    """What went wrong where, as far as this process knows."""
+    """What went wrong where, as far as this process knows: it may have been another's pictures."""
     what = f"The {' and '.join(terms)} loss was not finite" if terms else "The assigner met values that are not finite"
+    if result.finite and all(value.isfinite() for value in result.losses.values()):
+        return f"{what} at iteration {step}, epoch {epoch + 1}, in another process, which names its pictures."
     detail = ""
     try:
         for assignment, targets in result.assigned:

@@ -67,7 +67,7 @@ class Run:
         torch.manual_seed(config.seed)
         detector = Detector(recipe.model, len(train_set.categories), load_backbone=not resume)
         if init is not None and not resume:
-            report = initialize(detector, Path(init), train_set.categories)
+            report = initialize(detector, recipe.model, Path(init), train_set.categories)
             if console and fabric.is_global_zero:
                 console.print(str(report), highlight=False, markup=False)
         # Convolutions on a CPU and on a GPU's tensor cores are faster with channels last.

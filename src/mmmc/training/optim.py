@@ -99,8 +99,9 @@ class EMA:
         averaged: list[Tensor] = list(self.model.parameters())
         current: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
-        for mean, now in zip(self.model.buffers(), model.buffers(), strict=True):
-            mean.copy_(now)
+        copies = list(self.model.buffers())
+        if copies:
+            torch._foreach_copy_(copies, list(model.buffers()))
 
     def state_dict(self) -> dict[str, Tensor | int | Mapping[str, Tensor]]:
         """All that `load_state_dict` needs to go on exactly."""
