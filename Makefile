@@ -18,8 +18,8 @@ help:
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
 	@echo "make race       AP per CPU minute: what is not recorded yet (MMMC_DATA; hours)"
-	@echo "make study-gpu  the rows of the results with as many seeds as fit into 9 minutes of a CUDA device (MMMC_DATA, or"
-	@echo "                SIGNS, a folder that mmmc data shrink made)"
+	@echo "make study-gpu  the paper's rows on signs at 512 px, as many as fit into 9 minutes of a CUDA device; the same call goes on"
+	@echo "                (MMMC_DATA, or SIGNS, a folder that mmmc data shrink made)"
 	@echo "make tables     the tables of docs/results.md and docs/reproduction.md, from the records"
 	@echo "make pictures   the pictures of the documents, from RUN (a run of small on BCCD; see docs/assigners/README.md)"
 	@echo "make docs       the documents as a site, into demo/site"
@@ -138,8 +138,7 @@ race: $(VENV)/.dev
 	$(BIN)/python -m benchmarks race run
 
 study-gpu: $(VENV)/.dev
-	$(BIN)/mmmc study run studies/signs_val.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --seeds '[0,1,2,3,4,5,6,7,8,9]' \
-	  --jobs 5 --threads 2 --time 9m
+	$(BIN)/mmmc study run studies/signs_gpu.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --jobs 5 --threads 2 --minutes 9
 
 tables: $(VENV)/.demo
 	$(BIN)/python tests/result_tables.py

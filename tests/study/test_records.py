@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from mmmc.errors import InputError
 from mmmc.study.records import FIELDS, append, load
-from mmmc.study.table import COMPARED, T_QUANTILES, differences, markdown, summary
+from mmmc.study.table import COMPARED, T_QUANTILES, differences, markdown, resolution, summary
 
 
 def record(seed: int = 0, ap: float | None = 0.5, **changes) -> dict:
@@ -170,6 +170,22 @@ def test_differences_are_paired_by_seed() -> None:
     assert "AP50 − FCOS" in differences(summary(base + other), "FCOS")
     with pytest.raises(InputError, match="no variant 'FOCS'"):
         differences(summary(base), "FOCS")
+
+
+def test_what_difference_seeds_can_tell_by_hand() -> None:
+    """Gains of 1, 2, 3 and of 0, 2: sums of squares 2 and 2 over 2 + 1 degrees of freedom, so a deviation of 1.155.
+
+    Three seeds: 4.303 · 1.155 / √3 = 2.87; two: 12.706 · 1.155 / √2 = 10.37; five: 1.43; ten: 0.83.
+    """
+    base = [record(seed, 0.3, name="FCOS") for seed in range(3)]
+    first = [record(seed, 0.3 + 0.01 * (seed + 1), name="APS") for seed in range(3)]
+    second = [record(seed, 0.3 + 0.02 * seed, name="PAA") for seed in range(2)]
+    alone = [record(0, 0.9, name="OTA")]
+    text = resolution(summary(base + first + second + alone, ["AP"]), "FCOS")
+    assert text.splitlines()[2] == "| cells | AP | 2 | 1.2 | 10.4 | 2.9 | 1.4 | 0.8 |"
+    assert len(text.splitlines()) == 3
+    with pytest.raises(InputError, match="no variant 'FOCS'"):
+        resolution(summary(base), "FOCS")
 
 
 def test_more_pairs_than_there_are_quantiles_are_refused() -> None:

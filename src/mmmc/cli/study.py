@@ -209,7 +209,7 @@ def print_table(arguments: Sequence[str]) -> None:
         "study table",
         "Mean and standard deviation over seeds, as Markdown; or, with the number of a table of the paper and --plan, "
         "that table with our runs beside what is printed there.",
-        usage="mmmc study table FILE… [--against NAME] [--metrics NAMES]\n"
+        usage="mmmc study table FILE… [--against NAME [--resolution]] [--metrics NAMES]\n"
         "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json]",
     )
     parser.add_argument(
@@ -217,6 +217,11 @@ def print_table(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--against", type=str | None, default=None, metavar="NAME", help="differences from this variant, seed by seed"
+    )
+    parser.add_argument(
+        "--resolution",
+        action="store_true",
+        help="with --against: what difference to it 2, 3, 5 or 10 seeds of each set can tell",
     )
     parser.add_argument(
         "--metrics",
@@ -236,14 +241,21 @@ def print_table(arguments: Sequence[str]) -> None:
         if config[name] != parser.get_default(name):
             raise InputError(f"{flag} needs the number of a table of the paper; allowed: {_numbers()}.")
     plain = config.against is None
+    if config.resolution and plain:
+        raise InputError("--resolution needs --against NAME, the variant that others are compared with.")
     metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
     rows = table.summary([record for file in config.files for record in records.load(file)], metrics)
+    if config.resolution:
+        print(table.resolution(rows, config.against))
+        return
     print(table.markdown(rows) if plain else table.differences(rows, config.against))
 
 
 def _print_paper_table(config: Namespace) -> None:
-    if config.against or config.metrics:
-        raise InputError("--against and --metrics are for files of records; a table of the paper has its own.")
+    if config.against or config.metrics or config.resolution:
+        raise InputError(
+            "--against, --resolution and --metrics are for files of records; a table of the paper has its own."
+        )
     wanted = paper_table(int(config.files[0]))
     if not config.plans:
         raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")

@@ -69,6 +69,9 @@ def markdown(rows: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+RESOLVED = (2, 3, 5, 10)
+"""Numbers of seeds that `resolution` answers for."""
+
 T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Student's t at 0.975 for 1 to 9 degrees of freedom."""
 
@@ -81,9 +84,7 @@ def differences(rows: Sequence[Row], against: str) -> str:
     Raises:
         InputError: no set has a variant of this name, or there are more pairs than the table of t values covers.
     """
-    bases = {row.set: row for row in rows if row.name == against}
-    if not bases:
-        raise InputError(f"There is no variant {against!r}.{did_you_mean(against, sorted({row.name for row in rows}))}")
+    bases = _bases(rows, against)
     metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
     lines = [
         ["set", "name", *(f"{metric} − {against}" for metric in metrics)],
@@ -93,6 +94,41 @@ def differences(rows: Sequence[Row], against: str) -> str:
         if row.set in bases and row.name != against:
             lines.append([row.set, row.name, *(_difference(row, bases[row.set], metric) for metric in metrics)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def resolution(rows: Sequence[Row], against: str) -> str:
+    """What difference to a variant so many seeds can tell from none, as a Markdown table.
+
+    By set and metric the standard deviation of a paired difference, pooled over all variants with two pairs or more,
+    and half the width of Student's 95 % interval that it makes for `RESOLVED` seeds; all × 100. A true difference of
+    that size is told every second time.
+
+    Raises:
+        InputError: no set has a variant of this name.
+    """
+    bases = _bases(rows, against)
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
+    lines = [["set", "of", "variants", "deviation of a difference", *(f"{n} seeds" for n in RESOLVED)]]
+    lines.append(["---", "---", *("---:" for _ in lines[0][2:])])
+    for set_name, base in bases.items():
+        others = [row for row in rows if row.set == set_name and row is not base]
+        for metric in metrics:
+            found = [[mine - theirs for mine, theirs in paired(row, base, metric)] for row in others]
+            found = [values for values in found if len(values) > 1]
+            if found:
+                squares = sum(float(np.var(values)) * len(values) for values in found)
+                sd = math.sqrt(squares / sum(len(values) - 1 for values in found))
+                halves = [f"{100 * T_QUANTILES[n - 2] * sd / math.sqrt(n):.1f}" for n in RESOLVED]
+                lines.append([set_name, metric, str(len(found)), f"{100 * sd:.1f}", *halves])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _bases(rows: Sequence[Row], against: str) -> dict[str, Row]:
+    """Of each set the row that others are compared with."""
+    bases = {row.set: row for row in rows if row.name == against}
+    if not bases:
+        raise InputError(f"There is no variant {against!r}.{did_you_mean(against, sorted({row.name for row in rows}))}")
+    return bases
 
 
 @dataclass(frozen=True)
