@@ -114,6 +114,45 @@ def test_what_is_refused(client: TestClient, case: str) -> None:
     assert client.post("/predict", **WAYS["body"]).status_code == 200
 
 
+def test_what_a_form_says_beside_its_file(client: TestClient) -> None:
+    form = {"files": {"file": ("a.png", picture())}}
+    scores = [found["score"] for found in client.post("/predict", **form).json()["objects"]]
+    assert len(scores) > 1
+    fewer = client.post("/predict", **form, data={"threshold": str(max(scores))}).json()["objects"]
+    assert [found["score"] for found in fewer] == [max(scores)]
+    for more, words in (
+        ({"threshold": "much"}, "threshold is 'much'; allowed: 0 to 1"),
+        ({"foo": "1"}, "a field 'foo'"),
+    ):
+        answer = client.post("/predict", **form, data=more)
+        assert (answer.status_code, words in answer.json()["error"]) == (422, True), answer.text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/figure/labels"])
+def test_parameters_that_are_not_known_are_refused(client: TestClient, path: str) -> None:
+    good = {"image": text(picture())} | ({} if path == "/predict" else {"boxes": [[1, 2, 3, 4]], "classes": ["dog"]})
+    answer = client.post(f"{path}?foo=1", json=good)
+    assert (answer.status_code, answer.json()["error"]) == (422, "There is a parameter 'foo' that is not known.")
+
+
+def test_the_interface_says_what_is_answered(client: TestClient) -> None:
+    said = client.get("/openapi.json").json()
+    predict = said["paths"]["/predict"]["post"]
+    assert predict["requestBody"]["content"].keys() == {
+        "multipart/form-data", "application/json", "image/*", "application/octet-stream",
+    }  # fmt: skip
+    assert predict["responses"].keys() == {"200", "400", "408", "413", "415", "422", "429"}
+    schemas = said["components"]["schemas"]
+    models = {answer["content"]["application/json"]["schema"]["$ref"] for answer in predict["responses"].values()}
+    assert models == {"#/components/schemas/PredictAnswer", "#/components/schemas/Refusal"}
+    answer = client.post("/predict", **WAYS["body"]).json()
+    assert answer.keys() == schemas["PredictAnswer"]["properties"].keys()
+    assert answer["objects"][0].keys() == schemas["FoundObject"]["properties"].keys()
+    nowhere, wrong = client.get("/none"), client.get("/predict")
+    assert (nowhere.status_code, nowhere.json()) == (404, {"error": "Not Found"})
+    assert (wrong.status_code, wrong.json(), wrong.headers["allow"]) == (405, {"error": "Method Not Allowed"}, "POST")
+
+
 @pytest.mark.parametrize(
     "path", ["/page/../app.py", "/page/%2e%2e/app.py", "/page//etc/passwd", "/page/..%2fapp.py", "/none", "/.env"]
 )

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import swagger_ui_bundle
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 import mmmc
 from mmmc.serve.batching import Batcher, decoded
 from mmmc.serve.engine import FIGURES, Engine, Explainer
+from mmmc.serve.interface import LABELLED, PICTURE, PredictAnswer, refusals
 from mmmc.serve.limits import Limits, Refused
 from mmmc.serve.request import picture_of
 
@@ -37,39 +39,6 @@ SWAGGER = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 """The interface's own page starts itself by a line within."""
-
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
-            "application/json": {
-                "schema": {"type": "object", "properties": {"image": {"type": "string", "description": "base64"}}}
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
-LABELLED: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image", "boxes", "classes"],
-                    "properties": {
-                        "image": {"type": "string", "description": "base64"},
-                        "boxes": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
-                        "classes": {"type": "array", "items": {"type": "string"}},
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 def make_app(
@@ -124,13 +93,25 @@ def make_app(
     async def refused(_: Request, refusal: Refused) -> JSONResponse:
         return JSONResponse(refusal.detail, refusal.status_code)
 
-    @app.post("/predict", openapi_extra=BODY)
-    async def predict(request: Request, threshold: str = "0.05") -> dict[str, Any]:
+    @app.exception_handler(HTTPException)
+    async def nowhere(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.post(
+        "/predict",
+        response_model=None,
+        openapi_extra=PICTURE,
+        responses={200: {"model": PredictAnswer}, **refusals(400, 408, 413, 415, 422, 429)},
+    )
+    async def predict(
+        request: Request, threshold: Annotated[str, Query(description="least score, 0 to 1")] = "0.05"
+    ) -> dict[str, Any]:
         """Objects in a picture, best first: a form's file, JSON with base64, or the file itself as the body."""
         least = _threshold(threshold)
         data, said = await picture_of(request, limits)
         least = _threshold(said.pop("threshold", least))
-        _no_more(said)
+        _no_more(said, "field")
+        _no_more(request.query_params.keys() - {"threshold"}, "parameter")
         began = time.perf_counter()
         answer = await batcher[0].ask(data)
         objects = [
@@ -146,7 +127,12 @@ def make_app(
             "seconds": round(time.perf_counter() - began, 4),
         }
 
-    @app.post("/figure/{figure}", openapi_extra=LABELLED, responses={200: {"content": {"image/png": {}}}})
+    @app.post(
+        "/figure/{figure}",
+        response_class=Response,
+        openapi_extra=LABELLED,
+        responses={200: {"content": {"image/png": {}}}, **refusals(400, 404, 408, 409, 413, 415, 422, 429)},
+    )
     async def draw(request: Request, figure: str) -> Response:
         """Where the labels of given objects land (`labels`), or both losses at each point (`losses`), as PNG."""
         if not isinstance(engine, Explainer):
@@ -155,7 +141,8 @@ def make_app(
             raise Refused(404, f"There is no figure {figure!r}; allowed: {', '.join(FIGURES)}.")
         data, said = await picture_of(request, limits)
         boxes, classes = said.pop("boxes", None), said.pop("classes", None)
-        _no_more(said)
+        _no_more(said, "field")
+        _no_more(request.query_params, "parameter")
         async with batcher[0].turn():  # the engine is asked by one thread at a time
             picture = await asyncio.to_thread(decoded, data, limits)
             if isinstance(picture, Refused):
@@ -235,9 +222,9 @@ def _threshold(given: object) -> float:
     return value
 
 
-def _no_more(said: dict[str, Any]) -> None:
-    if said:
-        raise Refused(422, f"The JSON has a field {next(iter(said))[:40]!r} that is not known.")
+def _no_more(said: Iterable[str], what: str) -> None:
+    for name in said:
+        raise Refused(422, f"There is a {what} {name[:40]!r} that is not known.")
 
 
 def _labels(boxes: object, classes: object, size: tuple[int, int], names: tuple[str, ...], limits: Limits) -> list[int]:

@@ -55,7 +55,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
 
 
 async def picture_of(request: Request, limits: Limits) -> tuple[bytes, dict[str, Any]]:
-    """The picture file in a request, and what else its JSON says.
+    """The picture file in a request, and what else its form or JSON says.
 
     A form with the field `file`, JSON with the field `image` in base64, or the file itself.
 
@@ -66,7 +66,7 @@ async def picture_of(request: Request, limits: Limits) -> tuple[bytes, dict[str,
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     said: dict[str, Any] = {}
     if kind == "multipart/form-data":
-        body = await _file_of_form(request, body)
+        body, said = await _file_of_form(request, body)
     elif kind == "application/json":
         said = _json(body)
         body = _base64(said.pop("image", None))
@@ -104,7 +104,7 @@ def _said_length(request: Request) -> int:
     return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
 
 
-async def _file_of_form(request: Request, body: bytes) -> bytes:
+async def _file_of_form(request: Request, body: bytes) -> tuple[bytes, dict[str, Any]]:
     async def stream() -> AsyncIterator[bytes]:
         yield body
 
@@ -119,7 +119,7 @@ async def _file_of_form(request: Request, body: bytes) -> bytes:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise Refused(422, "The form has no file in the field 'file'.")
-        return await file.read()
+        return await file.read(), {name: value for name, value in form.items() if name != "file"}
     finally:
         await form.close()
 

@@ -64,9 +64,11 @@ def fcos(
         criterion: the losses; torchvision's by default.
         model: what torchvision has no argument for, such as RFA. Weights, stages and norms that are not trained follow
             from the other arguments.
-        image_mean, image_std: of each channel in 0..1; those of the weights by default.
+        image_mean: of each channel in 0..1; that of the weights by default.
+        image_std: of each channel in 0..1; that of the weights by default.
         center_sampling_radius: of FCOS's rule, in strides.
-        anchor_generator, head: None; points and head are ours.
+        anchor_generator: None; points are ours.
+        head: None; ours.
         options: of `TorchvisionModel`, where torchvision has the same: `min_size`, `max_size`, `score_thresh`,
             `nms_thresh`, `detections_per_img`, `topk_candidates`, `fixed_size`, `size_divisible`.
 
