@@ -1,17 +1,15 @@
-"""Which pictures a recipe trains on and scores, and the list of what was dropped."""
+"""Which pictures a recipe trains on and scores."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mmmc.data.sets import Repair
 from mmmc.errors import InputError
 from mmmc.recipe import DataConfig
-from mmmc.training.sets import open_sets, write_repairs
+from mmmc.training.sets import open_sets
 
 
 def test_a_folder_and_what_overrules_it(tiny_set: Path, tmp_path: Path) -> None:
@@ -42,12 +40,3 @@ def test_nothing_to_train_on_or_to_score(tiny_set: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"data has no pictures to score\. .*data\.val_annotations .*holdout 0\.2"):
         open_sets(DataConfig(path=str(data)))
     assert len(open_sets(DataConfig(path=str(data), holdout=0.25))[1]) == 3
-
-
-def test_repairs_are_lines_of_json(tmp_path: Path) -> None:
-    box = (1.0, float("nan"), float("inf"), 4.0)
-    repair = Repair(Path("a.json"), 3, 5, box, "not four finite numbers", "dropped")
-    write_repairs(tmp_path / "repairs.jsonl", [repair, repair])
-    lines = (tmp_path / "repairs.jsonl").read_text().splitlines()
-    expected = {"file": "a.json", "annotation": 3, "image": 5, "box": [1.0, None, None, 4.0]}
-    assert [json.loads(line) for line in lines] == 2 * [expected | {"fault": repair.fault, "action": "dropped"}]

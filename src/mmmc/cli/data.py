@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmmc.cli import sets
 from mmmc.cli.arguments import parse, verb_parser
+from mmmc.data.changes import changes
 from mmmc.data.shrink import shrink
 from mmmc.data.synthetic import make_synthetic
 from mmmc.data.transforms import Resize
@@ -63,4 +64,7 @@ def shrink_set(arguments: Sequence[str]) -> None:
     if not 1 <= config.quality <= 95:
         raise InputError(f"--quality is {config.quality}; allowed: 1 to 95.")
     sets = shrink(config.folder, config.out, resize=Resize(config.short, config.long), quality=config.quality)
+    for pictures in sets:
+        for note in changes(pictures):
+            print(f"{pictures.annotations}: {note}.")
     print(f"{' + '.join(str(len(pictures)) for pictures in sets)} pictures: {config.out}")

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmmc.cli.arguments import parse, say, verb_parser
+from mmmc.data.changes import REPAIRS, changes
 from mmmc.data.check import check
 from mmmc.data.check.fix import fix, summary
 from mmmc.data.check.report import text, write_check
@@ -46,7 +47,7 @@ def convert_set(arguments: Sequence[str]) -> None:
     say(f"{config.path} is {found.seen}.")
     for note in notes:
         print(f"{note}.")
-    print(f"Set: {config.out}")
+    _written(Path(config.out))
 
 
 def split_set(arguments: Sequence[str]) -> None:
@@ -72,7 +73,7 @@ def split_set(arguments: Sequence[str]) -> None:
     path = Path(os.path.abspath(config.path))  # `.` has no name to add to
     out = Path(config.out or path.with_name(f"{path.stem if path.is_file() else path.name}-split"))
     parts = {"train": pictures.subset(train), "val": pictures.subset(val)}
-    for note in write_set(parts, out, "coco"):
+    for note in [*changes(pictures), *write_set(parts, out, "coco")]:
         print(f"{note}.")
     others = [source.part for source in found.parts[1:]]
     if others:
@@ -82,7 +83,7 @@ def split_set(arguments: Sequence[str]) -> None:
     for name, here, there in zip(pictures.categories.names, *(one.per_class.tolist() for one in counted), strict=True):
         table.add_row(escape(name), str(here), str(there), f"{there / max(here + there, 1):.1%}")
     Console().print(table)
-    print(f"Set: {out}")
+    _written(out)
 
 
 def tile_set(arguments: Sequence[str]) -> None:
@@ -122,7 +123,7 @@ def tile_set(arguments: Sequence[str]) -> None:
     for part, tiled in done.items():
         for note in tiled.notes(cut):
             print(f"{part}: {note}.")
-    print(f"Set: {config.out}")
+    _written(Path(config.out))
 
 
 def stats_of_set(arguments: Sequence[str]) -> None:
@@ -191,6 +192,12 @@ def _strictness(parser: ArgumentParser, bad_boxes: str = "error") -> None:
     parser.add_argument("--bad_boxes", choices=kinds, default=bad_boxes, help="refuse, leave out, or cut bad boxes")
     kinds = ["error", "background"]
     parser.add_argument("--unlabelled", choices=kinds, default="error", help="pictures without a label file")
+
+
+def _written(out: Path) -> None:
+    if (repairs := out / REPAIRS).is_file():
+        print(f"Boxes that were dropped or clipped: {repairs}")
+    print(f"Set: {out}")
 
 
 def _print(part: str, numbers: Stats, size: str) -> None:

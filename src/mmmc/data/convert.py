@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from mmmc.data.changes import changes, list_repairs
 from mmmc.data.coco import check_agreement
 from mmmc.data.formats import FORMATS, FormatName, Found, look, read
 from mmmc.data.formats.files import cleaned
@@ -46,21 +47,12 @@ def convert(
     }
     train = sets["train"]
     sets = {part: pictures if part == "train" else check_agreement(train, pictures) for part, pictures in sets.items()}
-    notes = [f"{part}: {note}" for part, pictures in sets.items() for note in pictures.notes]
-    for part, pictures in sets.items():
-        repairs = [repair.action for repair in pictures.repairs]
-        for action in ("dropped", "clipped"):
-            if action in repairs:
-                notes.append(f"{part}: {repairs.count(action)} bad boxes were {action}")
-        if pictures.trimmed:
-            notes.append(
-                f"{part}: {pictures.trimmed} boxes that reached out by up to one pixel were cut to their picture"
-            )
+    notes = [f"{part}: {note}" for part, pictures in sets.items() for note in changes(pictures)]
     return found, [*notes, *write_set(sets, Path(out), to)]
 
 
 def write_set(sets: Mapping[str, CocoSet], out: Path, to: FormatName) -> list[str]:
-    """Write parts of a set into a new folder; nothing stays behind when that fails.
+    """Write parts of a set into a new folder, with the list of repairs; nothing stays behind when that fails.
 
     Returns:
         A sentence about each thing that the format cannot hold.
@@ -70,4 +62,5 @@ def write_set(sets: Mapping[str, CocoSet], out: Path, to: FormatName) -> list[st
     """
     with new_folder(out) as fresh:
         lost: list[str] = FORMATS[to].write({part: cleaned(pictures) for part, pictures in sets.items()}, fresh)
+        list_repairs(sets.values(), fresh)
     return lost

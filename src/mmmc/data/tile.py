@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, UInt8
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from mmmc.data.changes import changes, list_repairs
 from mmmc.data.formats import FormatName, Found, look, read
 from mmmc.data.formats.files import cleaned, place_of
 from mmmc.data.pictures import read_picture
@@ -60,6 +61,7 @@ class Tiled:
         cut: boxes that were cut and are objects.
         rest: boxes with a smaller share in a tile.
         nowhere: objects that no tile has as an object.
+        changes: a sentence about each thing that was taken otherwise than it is written.
     """
 
     pictures: int = 0
@@ -71,6 +73,7 @@ class Tiled:
     cut: int = 0
     rest: int = 0
     nowhere: int = 0
+    changes: tuple[str, ...] = ()
 
     def __add__(self, other: Tiled) -> Tiled:
         return Tiled(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
@@ -87,7 +90,7 @@ class Tiled:
             (self.rest, f"{self.rest} times an object has a smaller share in a tile; these are {rest}"),
             (self.nowhere, f"{self.nowhere} objects have a share of {cut.keep:g} in no tile"),
         ]
-        return [sentence for count, sentence in told if count]
+        return [*self.changes, *(sentence for count, sentence in told if count)]
 
 
 @of_any_size()
@@ -124,18 +127,22 @@ def tile(
     cut = Cut() if cut is None else cut
     found = look(path, format)
     sets = {
-        source.part: cleaned(read(source, bad_boxes=bad_boxes, unlabelled=unlabelled, require_objects=False))
+        source.part: read(source, bad_boxes=bad_boxes, unlabelled=unlabelled, require_objects=False)
         for source in found.parts
     }
     done = {}
     with new_folder(Path(out)) as fresh:
         for part, pictures in sets.items():
-            writer = _Writer(pictures, fresh / "images" / part)
-            done[part] = sum((_tile(writer, index, tiling, cut) for index in range(len(pictures))), Tiled())
+            writer = _Writer(cleaned(pictures), fresh / "images" / part)
+            done[part] = sum(
+                (_tile(writer, index, tiling, cut) for index in range(len(pictures))),
+                Tiled(changes=tuple(changes(pictures))),
+            )
             if not writer.images:
                 raise InputError(f"{path}: no tile of {part} shows an object. Allowed then: to keep empty tiles.")
             text = json.dumps(writer.content(), ensure_ascii=False)
             write_text(fresh / "annotations" / f"instances_{part}.json", text)
+        list_repairs(sets.values(), fresh)
     return found, done
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmmc.data.changes import REPAIRS
 from mmmc.errors import InputError
 from mmmc.files import locked, write_text
 from mmmc.recipe import Recipe, to_yaml
@@ -49,7 +50,7 @@ class RunFolder:
     @property
     def repairs(self) -> Path:
         """Boxes that were dropped or clipped, JSON lines."""
-        return self.path / "repairs.jsonl"
+        return self.path / REPAIRS
 
     @property
     def record(self) -> Path:

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import nn
 
 from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
+from mmmc.data.changes import write_repairs
 from mmmc.data.coco import CocoSet
 from mmmc.data.formats import look
 from mmmc.data.loading import EvalLoader, TrainLoader
@@ -28,7 +29,6 @@ from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_st
 from mmmc.training.probe import Probe
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
-from mmmc.training.sets import write_repairs
 from mmmc.training.state import data_digest, read_state
 from mmmc.training.step import backward_step
 from mmmc.training.timing import iterations_within

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmmc.data.coco import CocoSet, Repair, check_agreement
+from mmmc.data.coco import CocoSet, check_agreement
 from mmmc.data.formats import Found, Source, look, read, source_of
 from mmmc.errors import InputError
-from mmmc.files import write_text
 from mmmc.recipe import DataConfig
 
 
@@ -67,22 +63,3 @@ def _source(
     if images is None and seen is None and not annotations.endswith((".yaml", ".yml")):
         return None
     return source_of(annotations, images or str(seen.images if seen else ""), part, config.format)
-
-
-def write_repairs(path: Path, repairs: Sequence[Repair]) -> None:
-    """List what was dropped or clipped, one JSON object a line."""
-    lines = [
-        json.dumps(
-            {
-                "file": str(repair.file),
-                "annotation": repair.annotation_id,
-                "image": repair.image_id,
-                # JSON has no word for what is not finite; null stands for it.
-                "box": [value if math.isfinite(value) else None for value in repair.box],
-                "fault": repair.fault,
-                "action": repair.action,
-            }
-        )
-        for repair in repairs
-    ]
-    write_text(path, "".join(f"{line}\n" for line in lines))

@@ -102,12 +102,20 @@ def read(
         raise InputError(f"{source.images}: there is no such folder of pictures.")
     raw = FORMATS[source.format].parse(source)
     if unlabelled == "background":
-        raw = replace(raw, flaws=[flaw for flaw in raw.flaws if flaw.code != "picture-without-label"])
+        raw = _taken_as_background(raw)
     result = assemble(_sized(raw), bad_boxes=bad_boxes, crowd=crowd)
     headers.check_headers(result)
     if require_objects and not (result.used & ~result.crowds).any():
         raise InputError(f"{source.annotations}: no object to train on in {source.part}. Allowed: at least one object.")
     return result
+
+
+def _taken_as_background(raw: Raw) -> Raw:
+    """With pictures without a label file as pictures without objects, and a note of how many there are."""
+    flaws = [flaw for flaw in raw.flaws if flaw.code != "picture-without-label"]
+    count = len(raw.flaws) - len(flaws)
+    notes = (*raw.notes, f"{count} pictures without a label file are background") if count else raw.notes
+    return replace(raw, flaws=flaws, notes=notes)
 
 
 def _sized(raw: Raw) -> Raw:
