@@ -61,6 +61,9 @@ def test_a_list_of_pictures_is_not_scored(
     # Without a file to write there is nothing to do with such a list.
     assert main(["eval", str(tiny_run), *where]) == 2
     assert "no object" in capsys.readouterr().err
+    # A folder of pictures belongs to a list.
+    assert main(["eval", str(tiny_run), "--images", f"{tiny_set}/images"]) == 2
+    assert "--images is the folder of the pictures of --annotations, which is not given" in capsys.readouterr().err
 
 
 def predict(run: Path, out: Path, *arguments: str) -> list[dict[str, Any]]:

@@ -121,6 +121,8 @@ def refuse_options_of_runs(config: Namespace, instead: str) -> None:
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:
     """The set that `add_set`'s arguments name, with the categories of the detector, or the run's scored pictures."""
     data = predictor.recipe.data
+    if config.images is not None and config.annotations is None:
+        raise InputError("--images is the folder of the pictures of --annotations, which is not given.")
     if config.data is not None:
         if config.annotations is not None:
             raise InputError("--data and --annotations both name a set; allowed: one of them.")
@@ -139,7 +141,11 @@ def own_set(predictor: Predictor, data: DataConfig | None = None) -> CocoSet:
 
 def own_sets(predictor: Predictor, data: DataConfig | None = None) -> tuple[CocoSet, CocoSet]:
     """The pictures that the run was scored on, and those that it was trained on."""
-    train, val = (_known(predictor, pictures) for pictures in open_sets(data or predictor.recipe.data))
+    try:
+        sets = open_sets(data or predictor.recipe.data)
+    except InputError as error:
+        raise InputError(f"The run's own set cannot be read: {error} --data FOLDER names another place.") from error
+    train, val = (_known(predictor, pictures) for pictures in sets)
     return val, train
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import get_args
 
 import torch
+from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import Progress
 
-from mmmc.cli.arguments import add_run, open_run, parse, say, verb_parser
+from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, verb_parser
 from mmmc.data.loading import EvalLoader
 from mmmc.data.tiling import Tiling
 from mmmc.errors import InputError, did_you_mean
@@ -23,7 +24,6 @@ from mmmc.predicting.running import Job, Options
 from mmmc.predicting.sources import find_sources, name_sources
 from mmmc.predictor import Predictor
 from mmmc.thresholds import best_thresholds
-from mmmc.training.sets import open_sets
 
 CHUNK = 8
 """Scored pictures that are read and predicted at a time to choose thresholds."""
@@ -52,6 +52,9 @@ def run(arguments: Sequence[str]) -> int:
         default=str(THRESHOLD),
         help="least score; or f1: for each class the threshold of best F1 on the run's scored pictures",
     )
+    parser.add_argument(
+        "--data", type=str | None, default=None, help="with f1: folder of a set to choose by (default: the run's own)"
+    )
     parser.add_argument("--classes", type=str, nargs="+", default=None, metavar="NAME", help="only these classes")
     parser.add_argument("--batch", type=int, default=8, help="pictures, frames or tiles at once")
     parser.add_argument(
@@ -68,9 +71,10 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--draw", type=bool, default=True, help="write annotated copies")
     parser.add_argument("--frames", type=bool, default=False, help="copies of a video's frames as pictures in a folder")
     config = parse(parser, arguments)
+    _refuse_idle(config)
     predictor = open_run(config)
     options = Options(
-        thresholds=of_classes(config.classes, class_thresholds(config.threshold, predictor), predictor),
+        thresholds=of_classes(config.classes, class_thresholds(config.threshold, predictor, config.data), predictor),
         batch=config.batch,
         tiling=None if config.tile is None else Tiling(config.tile, config.overlap, config.whole),
         every=config.every,
@@ -78,7 +82,9 @@ def run(arguments: Sequence[str]) -> int:
         draw=config.draw,
         frames=config.frames,
     )
-    out, sources = Path(config.out), find_sources(config.paths)
+    out, sources = Path(config.out), find_sources(config.paths, but=Path(config.out))
+    if not any(source.moving for source in sources):
+        _refuse(config, MOVING, "is for videos and cameras; none is given")
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         # How many frames a video has is known at its end.
@@ -98,8 +104,28 @@ def run(arguments: Sequence[str]) -> int:
     return 1 if job.failed else 0
 
 
-def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
-    """A threshold for each class, from a number or from the best F1 on the run's scored pictures."""
+MOVING = {"every": 1, "limit": None, "frames": False}
+"""Options for frames, and their defaults."""
+
+
+def _refuse_idle(config: Namespace) -> None:
+    """Refuse options that would do nothing beside the others."""
+    if config.tile is None:
+        _refuse(config, {"overlap": Tiling.overlap, "whole": Tiling.whole}, "is for tiles; name --tile too")
+    if config.format != "yolo":
+        _refuse(config, {"confidence": False}, "is for --format yolo")
+    if config.threshold != "f1":
+        _refuse(config, {"data": None}, "is for --threshold f1")
+
+
+def _refuse(config: Namespace, usual: Mapping[str, object], why: str) -> None:
+    for name, default in usual.items():
+        if config[name] != default:
+            raise InputError(f"--{name} {why}.")
+
+
+def class_thresholds(given: str, predictor: Predictor, data: str | None = None) -> torch.Tensor:
+    """A threshold for each class, from a number or from the best F1 on the run's scored pictures, or on a set's."""
     if given != "f1":
         try:
             value = float(given)
@@ -108,7 +134,7 @@ def class_thresholds(given: str, predictor: Predictor) -> torch.Tensor:
         if not 0 <= value <= 1:
             raise InputError(f"--threshold is {given!r}; allowed: 0 to 1, or f1.")
         return torch.full((len(predictor.categories),), value)
-    _, pictures = open_sets(predictor.recipe.data)
+    pictures = own_set(predictor) if data is None else open_folder(predictor, data)
     padding = predictor.detector.backbone.normalize.padding
     loader = EvalLoader(pictures, predictor.recipe.resize, batch_size=CHUNK, pad_value=padding)
     found = [detections for batch in loader for detections in predictor.detect(batch)]

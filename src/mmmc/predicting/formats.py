@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -91,6 +91,10 @@ def write_found(
             for one in found:
                 _write(out / "labels" / f"{one.name}.txt", _yolo(one, confidence))
             _write(out / "classes.txt", "".join(f"{name}\n" for name in categories.names))
+            # Of two pictures with one name the labels of one have a number.
+            _write(
+                out / "pictures.csv", _table(("labels", "picture"), ((f"{one.name}.txt", one.file) for one in found))
+            )
         case "csv":
             _write(out / "detections.csv", _csv(found, categories))
 
@@ -138,11 +142,16 @@ def _yolo(one: Found, confidence: bool) -> str:
 
 
 def _csv(found: Sequence[Found], categories: Categories) -> str:
+    entries = [_entry(one, categories) for one in found]
+    rows = (
+        (entry["file"], entry.get("frame", ""), entry.get("time", ""), each["class"], each["score"], *each["box"])
+        for entry in entries
+        for each in entry["objects"]
+    )
+    return _table(("file", "frame", "time", "class", "score", "x1", "y1", "x2", "y2"), rows)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = StringIO()
-    table = csv.writer(text)
-    table.writerow(("file", "frame", "time", "class", "score", "x1", "y1", "x2", "y2"))
-    for one in found:
-        entry = _entry(one, categories)
-        place = (entry["file"], entry.get("frame", ""), entry.get("time", ""))
-        table.writerows((*place, each["class"], each["score"], *each["box"]) for each in entry["objects"])
+    csv.writer(text).writerows((titles, *rows))
     return text.getvalue()

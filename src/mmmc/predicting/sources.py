@@ -78,8 +78,12 @@ class Source:
         raise ValueError(f"{self.name} is many frames.")
 
 
-def find_sources(words: Sequence[str]) -> list[Source]:
+def find_sources(words: Sequence[str], *, but: Path | None = None) -> list[Source]:
     """What is meant by paths, folders, globs, http and https addresses, `-`, `camera:N`; each once, as given.
+
+    Args:
+        words: these.
+        but: a folder that is not looked into on the way: copies of an earlier call are no pictures of this one.
 
     Raises:
         InputError: a path leads to nothing, or a folder holds no picture and no video.
@@ -95,7 +99,7 @@ def find_sources(words: Sequence[str]) -> list[Source]:
                 raise InputError(f"{word} is no camera. Allowed: {CAMERA}0, {CAMERA}1 …")
             found.append(Source(word, "camera"))
         else:
-            found += [Source(str(path), "video" if is_video(path) else "file") for path in _paths(word)]
+            found += [Source(str(path), "video" if is_video(path) else "file") for path in _paths(word, but)]
     return list(dict.fromkeys(found))
 
 
@@ -104,30 +108,36 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def _paths(word: str) -> list[Path]:
+def _paths(word: str, but: Path | None) -> list[Path]:
     path = Path(word)
-    if path.is_dir():
+    if word and path.is_dir():
         suffixes = VIDEOS | set(Image.registered_extensions())
         matches = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        if but is not None and but.resolve() != path.resolve():
+            matches = [file for file in matches if but.resolve() not in file.resolve().parents]
         fault = "is a folder without pictures"
     else:
-        matches = [path] if path.is_file() else sorted(map(Path, glob(word, recursive=True)))
-        fault = "leads to nothing"
+        matches = [path] if path.is_file() else sorted(filter(Path.is_file, map(Path, glob(word, recursive=True))))
+        fault = "leads to nothing" if word else "is an empty word"
     if not matches:
         raise InputError(
-            f"{word} {fault}. Allowed: pictures, videos, folders that hold some, globs that match some, "
+            f"{word or repr(word)} {fault}. Allowed: pictures, videos, folders that hold some, globs that match some, "
             "http and https addresses, - for standard input, camera:0."
         )
     return matches
 
 
 def name_sources(sources: Sequence[Source]) -> dict[Source, str]:
-    """What files about each are called, without an ending; of two with one name the later gets a number."""
+    """What files about each are called, without an ending; of two with one name the later gets a number.
+
+    No number makes the name that another source has by itself.
+    """
     names: dict[Source, str] = {}
     taken: set[str] = set()
+    own = {source.stem.lower() for source in sources}
     for source in sources:
         name, number = source.stem, 1
-        while name.lower() in taken:
+        while name.lower() in taken or (number > 1 and name.lower() in own):
             number += 1
             name = f"{source.stem}-{number}"
         taken.add(name.lower())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import mmmc
+from mmmc.checkpoint import load_weights, save_weights
 from mmmc.data.pictures import read_picture
 from mmmc.data.synthetic import scene
 from mmmc.predicting import Tiling, detect_tiled, sources
@@ -56,6 +59,56 @@ def test_yolo_labels_are_read_back(tiny_run: Path, files: list[str], tmp_path: P
             box = [64 * (x - w / 2), 64 * (y - h / 2), 64 * (x + w / 2), 64 * (y + h / 2)]
             assert found["box"] == pytest.approx(box, abs=0.01)
             assert score == ([found["score"]] if confidence == "true" else [])
+
+
+def test_of_pictures_with_one_name_each_has_its_labels(tiny_run: Path, files: list[str], tmp_path: Path) -> None:
+    """Two pictures are called x, and the name of the second is not that of a third."""
+    (tmp_path / "in/s").mkdir(parents=True)
+    for file, name in zip(files, ("x.png", "x-2.png", "s/x.png"), strict=False):
+        shutil.copy(file, tmp_path / "in" / name)
+    predict(tiny_run, tmp_path / "y", str(tmp_path / "in"), *LOW, "--format", "yolo", "--batch", "1")
+    lines = (tmp_path / "y/pictures.csv").read_text().splitlines()
+    assert lines[0] == "labels,picture"
+    told = dict(line.split(",") for line in lines[1:])
+    assert told == {
+        "x.txt": f"{tmp_path}/in/s/x.png", "x-2.txt": f"{tmp_path}/in/x-2.png", "x-3.txt": f"{tmp_path}/in/x.png",
+    }  # fmt: skip
+    for labels, picture in told.items():
+        predict(tiny_run, tmp_path / "one", picture, *LOW, "--format", "yolo")
+        alone = (tmp_path / "one/labels" / f"{Path(picture).stem}.txt").read_text()
+        assert (tmp_path / "y/labels" / labels).read_text() == alone
+
+
+def test_copies_of_an_earlier_call_are_no_pictures_of_the_next(
+    tiny_run: Path, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    shutil.copy(files[0], tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        predict(tiny_run, Path("predictions"), ".", *LOW)
+        assert [entry["file"] for entry in listed(tmp_path / "predictions")] == ["a.png"]
+    (tmp_path / "folder").mkdir()
+    predict(tiny_run, Path("other"), "*", "--draw", "false", *LOW)
+    assert [entry["file"] for entry in listed(tmp_path / "other")] == ["a.png"]
+    capsys.readouterr()
+    predict(tiny_run, Path("none"), "", status=2)
+    assert "'' is an empty word. Allowed: pictures, videos" in capsys.readouterr().err
+
+
+def test_thresholds_of_best_f1_by_another_copy_of_the_set(
+    tiny_run: Path, tiny_set: Path, files: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "run")
+    recipe = tmp_path / "run/best.safetensors"
+    weights = load_weights(recipe)
+    moved = replace(weights.recipe, data=replace(weights.recipe.data, path=str(tmp_path / "gone")))
+    save_weights(recipe, replace(weights, recipe=moved))
+    predict(tmp_path / "run", tmp_path / "o", files[0], "--threshold", "f1", status=2)
+    said = capsys.readouterr().err
+    assert "The run's own set cannot be read: " in said
+    assert "--data FOLDER names another place" in said
+    predict(tmp_path / "run", tmp_path / "o", files[0], "--threshold", "f1", "--data", str(tiny_set))
+    assert "gives F1" in capsys.readouterr().err
 
 
 def test_a_table(tiny_run: Path, files: list[str], tmp_path: Path) -> None:
@@ -180,6 +233,13 @@ REFUSED = {
     "--tile 8": "The tile is 8 pixels wide; allowed: at least 32",
     "--tile 64 --overlap 1": "The overlap of tiles is 1.0; allowed: 0 to 0.9",
     "--format xml": "xml",
+    "--every 3": "--every is for videos and cameras; none is given",
+    "--limit 3": "--limit is for videos and cameras; none is given",
+    "--frames true": "--frames is for videos and cameras; none is given",
+    "--overlap 0.5": "--overlap is for tiles; name --tile too",
+    "--whole false": "--whole is for tiles; name --tile too",
+    "--confidence true": "--confidence is for --format yolo",
+    "--data x": "--data is for --threshold f1",
     "camera:x": "camera:x is no camera. Allowed: camera:0",
 }
 

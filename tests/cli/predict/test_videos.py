@@ -54,7 +54,12 @@ def test_frames_as_pictures_and_labels(tiny_run: Path, clip: Path, tmp_path: Pat
     some = ("--every", "3", "--limit", "2", "--frames", "true", "--format", "yolo")
     predict(tiny_run, tmp_path, str(clip), *LOW, *some)
     frames = ("a.clip/000000", "a.clip/000003")
-    assert names(tmp_path) == [*(f"{f}.jpg" for f in frames), "classes.txt", *(f"labels/{f}.txt" for f in frames)]
+    assert names(tmp_path) == [
+        *(f"{f}.jpg" for f in frames),
+        "classes.txt",
+        *(f"labels/{f}.txt" for f in frames),
+        "pictures.csv",
+    ]
 
 
 def test_a_camera_ends_by_the_limit_or_ctrl_c(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
