@@ -133,7 +133,7 @@ def _parse(
         crowds=np.array(crowds, dtype=bool)[order],
         boxes=boxes[order],
         faults=faults[order],
-        used=fit(faults, bad_boxes)[order],
+        used=fit(boxes, faults, bad_boxes)[order],
         crowd=crowd,
     )
 
@@ -212,9 +212,13 @@ def judge(
     return boxes, faults.astype(np.uint8)
 
 
-def fit(faults: UInt8[np.ndarray, " m"], bad_boxes: Literal["error", "drop", "clip"]) -> Bool[np.ndarray, " m"]:
-    """Which boxes training may use."""
-    return (faults <= Fault.TRIMMED) | ((bad_boxes == "clip") & np.isin(faults, CLIPPABLE))
+def fit(
+    boxes: Float32[np.ndarray, "m 4"], faults: UInt8[np.ndarray, " m"], bad_boxes: Literal["error", "drop", "clip"]
+) -> Bool[np.ndarray, " m"]:
+    """Which boxes, cut to their pictures, training may use."""
+    # Numbers outside 0..1 may lie anywhere, and leave nothing when they are cut.
+    clippable = np.isin(faults, CLIPPABLE) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    return (faults <= Fault.TRIMMED) | ((bad_boxes == "clip") & clippable)
 
 
 def _areas(rows: Rows, xywh: Float64[np.ndarray, "m 4"], faults: UInt8[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:

@@ -69,7 +69,7 @@ FAULTS = {
 }
 
 CLIPPABLE = (Fault.REACHES_OUT, Fault.NOT_SHARES)
-"""What has area within its picture; the others can only be dropped."""
+"""What may have area within its picture; the others can only be dropped."""
 
 
 @dataclass(frozen=True)

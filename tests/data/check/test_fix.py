@@ -16,7 +16,7 @@ from mmmc.cli import main
 from mmmc.data.check import KINDS, check
 from mmmc.data.check.fix import fix
 from mmmc.data.check.mend import MENDED
-from mmmc.data.formats import look, read
+from mmmc.data.formats import FORMATS, RawBox, look, read
 from mmmc.errors import InputError
 
 from .planted import FIRST, PLANTED, ROWS, TRAIN, XML, Spoil, append, both, box, change, entry, more, text, turned
@@ -79,7 +79,7 @@ def test_coco_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
         clean,
         tmp_path,
         "coco",
-        box(60, 9, 9, 9),
+        box(58, 9, 9, 9),
         entry("annotations", 0, area=70, segmentation=[[1, 2, 3, 4, 5, 6]]),
         more(bbox=[30, 30, 5, 5]),
         more(id=100, bbox=[30, 30, 5, 5]),
@@ -97,8 +97,8 @@ def test_coco_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
     assert len(rows(tmp_path / "out")) == count - 2
     assert rows(tmp_path / "out")[0] == {
         **rows(at)[0],
-        "bbox": [60, 9, 4, 9],
-        "area": 36,
+        "bbox": [58, 9, 6, 9],
+        "area": 54,
         "segmentation": [[1, 2, 3, 4, 5, 6]],
     }
     assert json.loads((tmp_path / "out" / TRAIN).read_text())["info"] == {"year": 2017}
@@ -135,7 +135,7 @@ def joined(content: dict) -> None:
 @pytest.mark.parametrize(
     ("spoils", "mended"),
     [
-        ([box(60, 9, 9, 9), entry("annotations", 0, area=None)], {"box-reaches-out"}),
+        ([box(58, 9, 9, 9), entry("annotations", 0, area=None)], {"box-reaches-out"}),
         ([change(joined), change(lambda c: c["annotations"].append(None))], {"picture-twice", "class-twice"}),
         ([change(joined), change(lambda c: c["images"].append(None))], {"picture-twice", "class-twice"}),
         ([change(joined), change(lambda c: c["categories"].append(None))], {"picture-twice", "class-twice"}),
@@ -177,6 +177,39 @@ def test_rows_and_xml_by_hand(clean: dict[str, Path], tmp_path: Path) -> None:
     at = spoiled(clean, tmp_path, "voc", text(XML, "<xmax>16", "<xmax>90"))
     fix(at, tmp_path / "cut")
     assert ElementTree.parse(tmp_path / "cut" / XML).findtext("object/bndbox/xmax") == "64"
+
+
+def corners(content: dict) -> None:
+    """Boxes as x1, y1, x2, y2, which leave the picture when they are read as COCO's."""
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [34, 20, 60, 46]
+
+
+@pytest.mark.parametrize(
+    ("format", "spoil", "code", "says"),
+    [
+        ("coco", change(corners), "box-reaches-out", "as x1, y1, x2, y2 all boxes would lie in their pictures"),
+        ("coco", box(56, 9, 20, 9), "box-reaches-out", "bbox [56, 9, 20, 9]"),
+        ("coco", box(30, 9, -8, 9), "box-empty", "bbox [30, 9, -8, 9]"),
+        ("voc", text(XML, "<xmin>5", "<xmin>30"), "box-empty", "xmin 30"),
+        ("yolo", append(ROWS, "0 32 24 20 30\n"), "number-not-share", "as pixels it would lie in its picture"),
+        ("yolo", append(ROWS, "0 1 1 40 40\n"), "number-not-share", "`0 1 1 40 40`"),
+    ],
+)
+def test_boxes_that_may_be_meant_otherwise_are_left(
+    format: str, spoil: Spoil, code: str, says: str, clean: dict[str, Path], tmp_path: Path
+) -> None:
+    at = spoiled(clean, tmp_path, format, spoil)
+    done = fix(at, tmp_path / "out")
+    left = done.left.by_code()
+    assert says in left[code][0].value
+    assert code not in {one.finding.code for one in done.fixes}
+    assert {box.text for box in parsed(tmp_path / "out")} == {box.text for box in parsed(at)}
+
+
+def parsed(at: Path) -> list[RawBox]:
+    source = look(at).parts[0]
+    return FORMATS[source.format].parse(source).boxes
 
 
 def sideways(at: Path) -> None:
@@ -224,7 +257,7 @@ def test_a_set_that_lies_elsewhere_is_not_repaired(clean: dict[str, Path], tmp_p
 
 
 def test_the_command(clean: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    at = spoiled(clean, tmp_path, "coco", box(60, 9, 9, 9))
+    at = spoiled(clean, tmp_path, "coco", box(58, 9, 9, 9))
     assert main(["data", "check", str(at), "--fix", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "1 repairs:\n  1 × box-reaches-out: " in said

@@ -20,7 +20,7 @@ from .same_sets import SETS, coco_set, put, voc, voc_object, voc_set, yolo_set
         ("0 0.05 0.5 0.4 0.2", "reaches outside the picture", [0, 8, 10, 12]),
         ("0 0.5 0.5 0 0.2", "without area", None),
         ("0 nan 0.5 0.1 0.2", "not four finite numbers", None),
-        ("0 30 12 8 4", "outside the picture", None),
+        ("0 30 12 8 4", "numbers outside 0..1", None),
     ],
 )
 def test_bad_yolo_boxes(row: str, fault: str, clipped: list[int] | None, tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_bad_yolo_boxes(row: str, fault: str, clipped: list[int] | None, tmp_pat
     with pytest.raises(InputError) as raised:
         read(source)
     assert f"labels/train/b.txt, line 2: `{row}`: {fault}" in str(raised.value)
-    assert "Allowed: finite numbers in 0..1" in str(raised.value)
+    assert "Allowed: finite numbers in 0..1 (pixels are divided by the picture's width or height)" in str(raised.value)
     dropped = read(source, bad_boxes="drop")
     assert len(dropped.objects(1).labels) == 0
     assert [(repair.action, repair.image_id) for repair in dropped.repairs] == [("dropped", 2)]

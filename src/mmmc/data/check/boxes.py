@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from mmmc.data.check.findings import Finding
-from mmmc.data.check.kinds import CROWDED, EXTREME, SAME
+from mmmc.data.check.kinds import CROWDED, EXTREME, SAME, SOME
 from mmmc.data.formats import Raw, RawBox
 from mmmc.data.formats.assemble import faults_of
-from mmmc.data.sets import Fault
+from mmmc.data.sets import TOLERANCE, Fault
 
+_PLACES = (Fault.OUTSIDE, Fault.REACHES_OUT)
 _CODES = {
     Fault.NOT_FINITE: "box-not-finite",
     Fault.EMPTY: "box-empty",
@@ -26,13 +27,19 @@ _CODES = {
 def box_findings(raw: Raw) -> Iterator[Finding]:
     """What is wrong with boxes one by one, and with the boxes of one picture."""
     _, faults = faults_of(raw)
+    as_corners = _fit_as_corners(raw, faults)
     by_picture: dict[int, list[RawBox]] = {}
     for box, fault in zip(raw.boxes, faults.tolist(), strict=True):
         # Without a picture's size nothing can be said of its boxes; the picture is named already.
         if raw.pictures[box.picture].size is None and all(map(math.isnan, box.xywh)) == (raw.source.format == "yolo"):
             continue
         if fault > Fault.TRIMMED:
-            yield _finding(raw, _CODES[Fault(fault)], box, box.text)
+            hint = ""
+            if fault == Fault.NOT_SHARES and _fits_as_pixels(raw, box):
+                hint = "; as pixels it would lie in its picture"
+            elif fault in _PLACES and as_corners:
+                hint = "; as x1, y1, x2, y2 all boxes would lie in their pictures"
+            yield _finding(raw, _CODES[Fault(fault)], box, f"{box.text}{hint}")
             continue
         by_picture.setdefault(box.picture, []).append(box)
         if box.crowd:
@@ -51,6 +58,26 @@ def box_findings(raw: Raw) -> Iterator[Finding]:
     yield from _mixed(raw)
     if not any(not box.crowd for box in raw.boxes) and not raw.flaws:
         yield Finding("no-objects", raw.source.part, raw.source.annotations, "", "there is no object")
+
+
+def _fits_as_pixels(raw: Raw, box: RawBox) -> bool:
+    """Whether the numbers of a row of YOLO, taken for pixels, are a box in the picture."""
+    size = raw.pictures[box.picture].size
+    if size is None:
+        return False
+    x, y, width, height = np.array(box.xywh) / (size[1], size[0], size[1], size[0])
+    inside = min(x, y) >= -TOLERANCE and x + width <= size[1] + TOLERANCE and y + height <= size[0] + TOLERANCE
+    return bool(inside and min(width, height) >= 1)
+
+
+def _fit_as_corners(raw: Raw, faults: np.ndarray) -> bool:
+    """Whether many boxes of a COCO file leave their pictures and every box, taken for corners, would lie in its own."""
+    if raw.source.format != "coco" or np.isin(faults, _PLACES).sum() <= SOME * len(faults):
+        return False
+    corners = np.array([box.xywh for box in raw.boxes])
+    sizes = np.array([raw.pictures[box.picture].size or (0, 0) for box in raw.boxes])[:, ::-1]
+    fit = (corners[:, :2] >= 0) & (corners[:, :2] < corners[:, 2:]) & (corners[:, 2:] <= sizes + TOLERANCE)
+    return bool(fit.all())
 
 
 def _together(raw: Raw, boxes: list[RawBox]) -> Iterator[Finding]:

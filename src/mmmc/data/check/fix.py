@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from mmmc.data.check import check
 from mmmc.data.check.findings import Check, Finding
-from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix
+from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix, in_doubt
 from mmmc.data.formats import FORMATS, FormatName, Raw, Source, look
 from mmmc.errors import InputError
 from mmmc.files import new_folder, write_atomically, write_text
@@ -108,11 +108,13 @@ def _round(root: Path, found: Check, format: FormatName | None) -> list[Fix]:
         mendable = {(finding.code, finding.file, finding.place): finding for finding in own if finding.code in codes}
         if mendable:
             raw: Raw = FORMATS[source.format].parse(source)
+            unclear = in_doubt(raw)
             mendable = {
                 key: finding
                 for key, finding in mendable.items()
                 # Nor is a box cut to a picture of whose size nobody is sure.
                 if not (finding.code in CUT and finding.picture in doubted)
+                and (finding.file, finding.place) not in unclear
             }
             fixes += mend(raw, mendable.values())
     return fixes

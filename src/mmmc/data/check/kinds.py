@@ -15,6 +15,8 @@ EXTREME = 10.0
 """A box that is so many times as long as wide is extreme."""
 SAME = 0.5
 """Boxes whose sides are nowhere further apart, in pixels, are one box."""
+SOME = 0.25
+"""Where a larger share of a part's boxes leaves the pictures, it is the way of writing that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,14 @@ KINDS = {
     ),
     # Boxes
     "box-not-finite": _error("box that is not four finite numbers", _BOX, _REWRITE),
-    "box-empty": _error("box without area", _BOX, _REWRITE),
-    "box-outside": _error("box outside its picture", _BOX, "See whether the picture's size or the box is wrong."),
+    "box-empty": _error(
+        "box without area", _BOX, "Write the row again, or take it out; an inverted one has its corners swapped."
+    ),
+    "box-outside": _error(
+        "box outside its picture",
+        _BOX,
+        "See whether the picture's size or the box is wrong.",
+    ),
     "box-reaches-out": _error(
         "box that reaches out of its picture by more than 1 px", _BOX, "See whether size or box is wrong, or clip it."
     ),

@@ -12,13 +12,17 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+import numpy as np
+
 from mmmc.data import headers
 from mmmc.data.check.findings import Finding
+from mmmc.data.check.kinds import SOME
 from mmmc.data.coco import is_text
 from mmmc.data.fields import is_int64, is_number
 from mmmc.data.formats import FormatName, Raw, RawBox
+from mmmc.data.formats.assemble import faults_of
 from mmmc.data.formats.files import read_text
-from mmmc.data.sets import TOLERANCE
+from mmmc.data.sets import TOLERANCE, Fault
 from mmmc.files import write_text
 
 Place = tuple[float, float, float, float]
@@ -27,6 +31,9 @@ Place = tuple[float, float, float, float]
 REMOVED = ("box-not-finite", "box-empty", "box-twice")
 SIZED = ("picture-size", "voc-size", "field-wrong")
 CUT = ("box-reaches-out", "number-not-share")
+
+_WITHIN = 0.5
+"""A box is cut if at least this share of it lies in its picture; of another nobody knows what was meant."""
 
 _RESIZED = 0.02
 """A picture of the same shape whose sides differ by more than this share was resized, and its boxes with it or not."""
@@ -43,6 +50,23 @@ class Fix:
 
     finding: Finding
     action: str
+
+
+def in_doubt(raw: Raw) -> set[tuple[Path, str]]:
+    """File and place of the bad boxes that can be repaired in more than one way.
+
+    An inverted box may be one whose corners were swapped. One that lies outside for the most part, or one of many that
+    leave their pictures, may be written in another way than it is read: as corners, or in pixels.
+    """
+    boxes, faults = faults_of(raw)
+    xywh = np.array([box.xywh for box in raw.boxes], dtype=np.float64).reshape(-1, 4)
+    known = np.array([raw.pictures[box.picture].size is not None for box in raw.boxes], dtype=bool)
+    leaves = known & np.isin(faults, (Fault.OUTSIDE, Fault.REACHES_OUT, Fault.NOT_SHARES))
+    within = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
+    with np.errstate(over="ignore"):
+        mostly_outside = within < _WITHIN * np.prod(xywh[:, 2:], axis=1)
+    doubted = (xywh[:, 2:] < 0).any(axis=1) | (leaves & (mostly_outside | (leaves.sum() > SOME * len(leaves))))
+    return {(box.file, box.place) for box, doubt in zip(raw.boxes, doubted.tolist(), strict=True) if doubt}
 
 
 def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:

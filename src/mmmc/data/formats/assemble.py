@@ -55,7 +55,7 @@ def assemble(
         crowds=np.array([box.crowd for box in raw.boxes], dtype=bool)[order],
         boxes=boxes[order],
         faults=faults[order],
-        used=fit(faults, bad_boxes)[order],
+        used=fit(boxes, faults, bad_boxes)[order],
         crowd=crowd,
         notes=raw.notes,
     )
@@ -67,8 +67,9 @@ def faults_of(raw: Raw) -> tuple[np.ndarray, np.ndarray]:
     sizes = [raw.pictures[box.picture].size or (0, 0) for box in raw.boxes]
     boxes, faults = judge(xywh, np.array([size[::-1] for size in sizes], dtype=np.int64).reshape(-1, 2))
     shares = np.array([box.shares for box in raw.boxes], dtype=bool)
-    mended = np.isin(faults, (Fault.NONE, Fault.TRIMMED, Fault.REACHES_OUT))
-    return boxes, np.where(mended & ~shares, Fault.NOT_SHARES, faults).astype(np.uint8)
+    # Where a box of pixels lies says nothing as long as they are taken for shares.
+    placed = ~np.isin(faults, (Fault.NOT_FINITE, Fault.EMPTY))
+    return boxes, np.where(placed & ~shares, Fault.NOT_SHARES, faults).astype(np.uint8)
 
 
 def refuse(flaws: Sequence[Flaw]) -> None:
@@ -92,7 +93,7 @@ def _refuse_boxes(raw: Raw, faults: np.ndarray, sizes: np.ndarray) -> None:
         return
     lines = [_line(box, fault, sizes[box.picture]) for box, fault in bad[:_SHOWN]]
     allowed = (
-        "finite numbers in 0..1, width and height above 0"
+        "finite numbers in 0..1 (pixels are divided by the picture's width or height), width and height above 0"
         if raw.source.format == "yolo"
         else ("finite numbers, xmin < xmax and ymin < ymax, counted from 1")
     )
