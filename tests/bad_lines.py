@@ -186,6 +186,6 @@ CASES = {
     "table: unknown": Case("study table 8 --plan {at}/p", "no table 8; allowed: 1, 2, 3"),
     "table: format of records": Case("study table {at}/f --format csv", "--format needs the number of a table"),
     "table: choice of records": Case("study table {at}/f --only x", "--only needs the number of a table"),
-    "table: against": Case("study table 2 --plan {at}/p --against x", "--against, --resolution and --metrics are for files"),
+    "table: against": Case("study table 2 --plan {at}/p --against x", "--against, --resolution and --metrics are for"),
     "table: no record": Case("study table {at}/f", "{at}/f, line 1: not JSON", text("f", "hello")),
 }  # fmt: skip

@@ -25,6 +25,7 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 OWN_FLAGS = {
     "metrics",
     "against",
+    "resolution",
     "recipe",
     "out",
     "resume",

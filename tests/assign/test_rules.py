@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from mmmc.assign import FCOS, ignore_crowds
-from mmmc.assign.rules import inside, per_image
+from mmmc.assign.rules import inside, lowest, per_image
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState
 from mmmc.testing import Scene, make_prediction, make_scene, make_target
 
@@ -17,6 +17,13 @@ def test_inside_is_strict() -> None:
     boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.5, 0.5, 3.5, 9.0]])
     assert inside(xy, boxes).tolist() == [[True, True], [False, False], [False, True], [False, True]]
     assert inside(xy, boxes[:0]).shape == (4, 0)
+
+
+def test_lowest_takes_the_cheapest_candidate_and_of_equals_the_first() -> None:
+    cost = torch.tensor([[3.0, 1.0, 1.0], [3.0, 1.0, 2.0], [3.0, 1.0, 2.0]])
+    candidate = torch.tensor([[True, True, True], [True, False, True], [False, False, False]])
+    assert lowest(cost, candidate).tolist() == [1, 2, NEGATIVE]
+    assert lowest(cost[:, :0], candidate[:, :0]).tolist() == [NEGATIVE] * 3
 
 
 def test_per_image_widens_and_detaches() -> None:

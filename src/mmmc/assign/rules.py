@@ -79,6 +79,17 @@ def inside(xy: Float[Tensor, "P 2"], boxes: Float[Tensor, "M 4"]) -> Bool[Tensor
     return (x > x1) & (x < x2) & (y > y1) & (y < y2)
 
 
+def lowest(cost: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"]) -> Int[Tensor, " P"]:
+    """Conflicts: each point goes to the candidate object of lowest cost (of equals the first), else to none.
+
+    For assigners of one's own (docs/your-own-assigner.md); those of this folder settle conflicts by `claims`.
+    """
+    if cost.shape[1] == 0:
+        return cost.new_full((cost.shape[0],), NEGATIVE, dtype=torch.long)
+    least, owner = cost.masked_fill(~candidate, torch.inf).min(dim=1)
+    return owner.where(least.isfinite(), NEGATIVE)
+
+
 def least(values: Float[Tensor, "P M"], count: int | Int[Tensor, " M"], most: int) -> Bool[Tensor, "P M"]:
     """The `count` least finite entries of each column; of equal ones the first.
 
