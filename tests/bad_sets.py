@@ -78,7 +78,7 @@ CASES = {
         "train {at}/y", "{at}/y/labels/x.txt, line 1: `0 1 1` has 3 columns. Allowed: a row `class x y", yolo("0 1 1")
     ),
     "yolo: box": Case(
-        "train {at}/y", "wrong boxes … bad_boxes=drop … x.txt, line 1: `0 9 1 1 1`: numbers outside 0..1", yolo("0 9 1 1 1")
+        "train {at}/y", "wrong boxes … bad_boxes=drop … x.txt, line 1: `0 9 1 1 1`: numbers outside", yolo("0 9 1 1 1")
     ),
     "yolo: no val": Case("train {at}/y", "{at}/y has no pictures to score", yolo("0 .5 .5 .5 .5")),
     "eval: two sets": Case("eval {run} --data {data} --annotations {at}/x", "--data and --annotations both name a set"),

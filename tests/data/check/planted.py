@@ -129,6 +129,9 @@ PLANTED = {
     "folder-missing": Planted(
         "yolo", text("data.yaml", "images/val", "images/no"), "data.yaml", "val: there is no"
     ),
+    "test-missing": Planted(
+        "yolo", text("data.yaml", "nc: 2", "test: ../test/images\nnc: 2"), "data.yaml", "test: there is no"
+    ),
     "no-pictures": Planted("yolo", lambda at: shutil.rmtree(at / "images/val") or (at / "images/val").mkdir() or
         shutil.rmtree(at / "labels/val"), "data.yaml", "val: holds no picture"),
     "label-without-picture": Planted("yolo", append("labels/train/x.txt", ""), "labels/train/x.txt", "no picture"),
@@ -168,6 +171,7 @@ PLANTED = {
     "voc-off-by-one": Planted("voc", text(XML, "<xmin>5", "<xmin>0"), XML, "object 1: xmin 0"),
     "no-objects": Planted("coco", change(lambda c: c.update(annotations=[]), "val"), VAL, "no object"),
     "names-missing": Planted("yolo", text("data.yaml", "names:", "nomes:"), "data.yaml", "there are no names"),
+    "names-count": Planted("yolo", text("data.yaml", "nc: 2", "nc: 9"), "data.yaml", "nc: nc is 9, and there are 2"),
     "class-index": Planted("yolo", append(ROWS, "2 0.5 0.5 0.1 0.1\n"), ROWS, "line 3: `2 0.5 0.5 0.1 0.1`: class 2"),
     "class-twice": Planted(
         "coco", both(lambda c: c["categories"].append({"id": 3, "name": "dog"})), TRAIN, "'dog', 'dog'"

@@ -67,6 +67,20 @@ def test_a_planted_fault_is_found_alone(code: str, clean: dict[str, Path], tmp_p
     assert refused(at) == (KINDS[code].level == "error" and code not in LATER)
 
 
+def test_a_fault_of_a_file_that_parts_share_is_named_once(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["yolo"], tmp_path / "set")
+    PLANTED["names-count"].spoil(at)
+    assert len(check(at).findings) == 1
+
+
+def test_a_set_goes_without_test_pictures_that_are_not_there(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["yolo"], tmp_path / "set")
+    PLANTED["test-missing"].spoil(at)
+    found = look(at)
+    assert [(source.part, source.images) for source in found.parts] == [("train", at), ("val", at)]
+    assert "test is left out, there is no" in found.seen
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [

@@ -26,9 +26,12 @@ def check(path: Path | str, format: FormatName | None = None) -> Check:
     """
     found = look(path, format)
     parts: list[Raw] = [FORMATS[source.format].parse(source) for source in found.parts]
-    findings = [
-        Finding(flaw.code, raw.source.part, flaw.file, flaw.place, flaw.value) for raw in parts for flaw in raw.flaws
-    ]
+    # What is wrong with a file that several parts share is named once.
+    flaws = {flaw: flaw.place for flaw in found.left_out}
+    for raw in parts:
+        for flaw in raw.flaws:
+            flaws.setdefault(flaw, raw.source.part)
+    findings = [Finding(flaw.code, part, flaw.file, flaw.place, flaw.value) for flaw, part in flaws.items()]
     findings += class_findings(parts)
     for raw in parts:
         findings += box_findings(raw)

@@ -54,6 +54,11 @@ KINDS = {
         "XML with a DOCTYPE", "Not read: entities may grow without limit.", "Take the DOCTYPE out of the file."
     ),
     "folder-missing": _error("folder missing", _REFUSED, "Correct the path in data.yaml, or fetch the folder."),
+    "test-missing": _warning(
+        "test pictures missing",
+        "None: the part is left out; train and val are used.",
+        "Fetch the folder, or take test out of data.yaml.",
+    ),
     "no-pictures": _error("part without pictures", _REFUSED, "Correct the path, or leave the part out."),
     "label-without-picture": _error(
         "label file without picture", _REFUSED, "Fetch the picture, or take the label file away."
@@ -139,6 +144,9 @@ KINDS = {
     "no-objects": _error("part without objects", _REFUSED, "Label objects, or leave the part out."),
     # Classes and ids
     "names-missing": _error("names of classes missing", _REFUSED, "Write names into data.yaml."),
+    "names-count": _error(
+        "nc is not the number of names", _REFUSED, "Write into data.yaml the names that lack, or nc as it is."
+    ),
     "class-index": _error("class index without a name", _REFUSED, "Correct the index, or add the name."),
     "class-twice": _error("name of a class twice", _REFUSED, "Join the classes, or rename one."),
     "class-disagree": _error("class that train lacks", _REFUSED, "Give the parts the same names."),

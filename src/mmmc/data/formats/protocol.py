@@ -34,10 +34,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """A set that was recognised: a sentence about what was seen, and its parts, those to train on first."""
+    """A set that was recognised.
+
+    Attributes:
+        seen: what it was taken for, for a sentence.
+        parts: those to train on first.
+        left_out: why a part that is named is not among them.
+    """
 
     seen: str
     parts: tuple[Source, ...]
+    left_out: tuple[Flaw, ...] = ()
 
     def part(self, name: str) -> Source | None:
         """The part of this name, if the set has it."""

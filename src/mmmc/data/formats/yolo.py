@@ -39,7 +39,9 @@ def look(path: Path) -> Found | None:
     data = read_yaml(file)
     parts = tuple(Source("yolo", part, file, data.root) for part in PARTS if part in data.folders)
     kind = "a Roboflow export, YOLO" if data.roboflow else "YOLO"
-    return Found(f"{kind} ({file.name}; {', '.join(f'{name}: {data.said[name]}' for name in data.folders)})", parts)
+    said = [f"{name}: {data.said[name]}" for name in data.folders]
+    said += [f"{flaw.place} is left out, {flaw.value}" for flaw in data.left_out]
+    return Found(f"{kind} ({file.name}; {', '.join(said)})", parts, data.left_out)
 
 
 def parse(source: Source) -> Raw:

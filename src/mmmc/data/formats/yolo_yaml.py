@@ -29,6 +29,7 @@ class DataYaml:
         said: by part, as the file says it.
         roboflow: the file was exported by Roboflow.
         flaws: what is wrong with the names.
+        left_out: a test part that is not there, which is no part of `folders`.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class DataYaml:
     said: dict[str, str]
     roboflow: bool
     flaws: tuple[Flaw, ...]
+    left_out: tuple[Flaw, ...]
 
 
 def read_yaml(file: Path) -> DataYaml:
@@ -60,7 +62,7 @@ def read_yaml(file: Path) -> DataYaml:
     base = Path(os.path.abspath(file)).parent
     start = base / str(content.get("path") or "")
     start = start if start.is_dir() else base
-    folders, said = {}, {}
+    folders, said, left_out = {}, {}, []
     for part in PARTS:
         value = next((content[key] for key in _ALIASES[part] if content.get(key)), None)
         if value is None:
@@ -68,12 +70,17 @@ def read_yaml(file: Path) -> DataYaml:
         paths = value if isinstance(value, list) else [value]
         if not all(isinstance(path, str) for path in paths):
             raise InputError(f"{file}: {part} is {_shown(value)}. Allowed: a path, or a list of paths.")
-        folders[part] = [_lead(start, path) for path in paths]
+        places = [_lead(start, path) for path in paths]
+        # Exports name a test folder even where they have none, and training does without it.
+        if part == "test" and not any(map(os.path.exists, places)):
+            left_out.append(Flaw("test-missing", file, part, f"there is no {places[0]}", "a folder of pictures"))
+            continue
+        folders[part] = places
         said[part] = ", ".join(paths)
     if not folders:
         raise InputError(f"{file}: names no folder of pictures. Allowed: train, val and test with a path each.")
     names, flaws = _names(file, content)
-    return DataYaml(_root(base, folders), start, names, folders, said, "roboflow" in content, flaws)
+    return DataYaml(_root(base, folders), start, names, folders, said, "roboflow" in content, flaws, tuple(left_out))
 
 
 def _lead(start: Path, path: str) -> Path:
@@ -115,7 +122,7 @@ def _names(file: Path, content: dict[Any, Any]) -> tuple[tuple[str, ...], tuple[
         flaws.append(Flaw("class-twice", file, "names", f"{', '.join(map(repr, twice))} twice", "each name once"))
     if "nc" in content and content["nc"] != len(names):
         what = f"nc is {_shown(content['nc'])}, and there are {len(names)} names"
-        flaws.append(Flaw("names-missing", file, "nc", what, "as many as there are names"))
+        flaws.append(Flaw("names-count", file, "nc", what, "as many as there are names"))
     return names, tuple(flaws)
 
 
