@@ -33,6 +33,7 @@ CASES = {
     "option without section": Case("train {data} --epochs 3", "--epochs … Did you mean 'train.epochs'?"),
     "unknown section": Case("train {data} --trian.epochs 3", "--trian.epochs … Did you mean 'train.epochs'?"),
     "unknown option of a class": Case("train {data} --assigner.range 3", "'range' … Did you mean 'range_strides'?"),
+    "no such assigner": Case("train {data} --assigner NoSuch", "NoSuch … Allowed: APS, ATSS, AutoAssign"),
     "no class": Case("train {data} --assigner nope.X", "assigner … nope"),
     "wrong type": Case("train {data} --train.epochs many", "train.epochs … int … many"),
     "not one of the choices": Case("train {data} --optimizer.kind adam", "optimizer.kind … 'sgd', 'adamw' … adam"),

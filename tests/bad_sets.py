@@ -68,7 +68,7 @@ CASES = {
     "format unknown": Case("train {data} --data.format tfrecord", "data.format … 'coco', 'yolo', 'voc' … tfrecord"),
     "format not there": Case("train {data} --data.format voc", "{data}: nothing to read as voc; looked for"),
     "two formats": Case(
-        "train {data}", "can be read as coco: COCO JSON … yolo: YOLO … Say which by --data.format coco|yolo",
+        "train {data}", "can be read as coco: COCO JSON … yolo: YOLO … Say which by option format=coco|yolo",
         text("data/data.yaml", "train: images\nnames: [a]"),
     ),
     "yolo: no labels": Case(
@@ -94,5 +94,14 @@ CASES = {
     "split: share": Case("data split {data} --val 2", "--val is 2.0; allowed: a number between 0 and 1"),
     "split: groups": Case("data split {data} --group-by (", "--group-by is '(', no regular expression"),
     "stats: recipe": Case("data stats {data} --recipe smal", "no recipe 'smal'"),
+    "check: format": Case(
+        "data check {data} --format csv", "--format: invalid choice: 'csv' (choose from 'coco', 'yolo', 'voc')"
+    ),
+    "eval: format": Case(
+        "eval {run} --data {data} --format csv", "--format: invalid choice: 'csv' (choose from 'coco', 'yolo', 'voc')"
+    ),
+    "convert: no labels": Case(
+        "data convert {at}/y --to coco --out {at}/o", "there is nothing, or option unlabelled=background", yolo()
+    ),
     "check: nothing": Case("data check {at}/no", "{at}/no: there is no such folder"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
@@ -98,8 +98,16 @@ def add_set(parser: ArgumentParser) -> None:
         help="COCO JSON instead of the run's own; or a data.yaml, or a folder of XML files",
     )
     parser.add_argument("--images", type=str | None, default=None, help="folder of its pictures")
+    add_format(parser)
+
+
+def add_format(parser: ArgumentParser) -> None:
+    """What a set is written in."""
     parser.add_argument(
-        "--format", type=FormatName | None, default=None, help="coco, yolo or voc (default: recognised by looking)"
+        "--format",
+        choices=get_args(FormatName),
+        default=None,
+        help="what the set is written in (default: recognised by looking)",
     )
 
 

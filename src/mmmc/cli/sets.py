@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmmc.cli.arguments import parse, say, verb_parser
+from mmmc.cli.arguments import add_format, parse, say, verb_parser
 from mmmc.data.changes import REPAIRS, changes
 from mmmc.data.check import check
 from mmmc.data.check.fix import fix, summary
@@ -182,8 +181,7 @@ def check_set(arguments: Sequence[str]) -> int:
 def _parser(action: str, description: str) -> ArgumentParser:
     parser = verb_parser(f"data {action}", description)
     parser.add_argument("path", type=str, metavar="PATH", help="folder of a set, a COCO JSON, or a data.yaml")
-    kind = Literal["coco", "yolo", "voc"] | None
-    parser.add_argument("--format", type=kind, default=None, help="coco, yolo or voc (default: recognised by looking)")
+    add_format(parser)
     return parser
 
 

@@ -182,7 +182,9 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
 
 def _nearest_class(message: str) -> str:
     """Ending of a message about a class that cannot be used."""
-    wrong = re.search(r"key \"(?:\w+\.)?(assigner|criterion|part)\".*?(?:class_path '|Import path )([\w.]+)", message)
+    wrong = re.search(
+        r"key \"(?:\w+\.)?(assigner|criterion|part)\".*?(?:class_path '|Import path |path string: )([\w.]+)", message
+    )
     # Of a class that is there and has one wrong option, the option is told.
     if wrong is None or re.search(r"given class_path '[\w.]+': Parser key", message):
         return ""

@@ -38,7 +38,7 @@ def _warning(title: str, effect: str, remedy: str) -> Kind:
 
 
 _REFUSED = "Training refuses the set."
-_BOX = "Training refuses the set, unless data.bad_boxes is drop or clip."
+_BOX = "Training refuses the set, unless option bad_boxes is drop or clip."
 _REWRITE = "Write the row again, or take it out."
 _LEAK = "The score is of pictures that were trained on: it is too high."
 
@@ -66,7 +66,7 @@ KINDS = {
     "picture-without-label": _error(
         "picture without label file",
         _REFUSED,
-        "Label it; if nothing is in it, give it an empty label file, or say data.unlabelled background.",
+        "Label it; if nothing is in it, give it an empty label file, or say option unlabelled=background.",
     ),
     "picture-unlisted": _warning(
         "picture that no annotation names", "It is not trained on.", "Label it, or take it away."

@@ -55,7 +55,7 @@ def look(path: Path | str, format: FormatName | None = None) -> Found:
     }
     if len(found) > 1:
         sights = "; ".join(f"{name}: {seen.seen}" for name, seen in found.items())
-        raise InputError(f"{path} can be read as {sights}. Say which by --data.format {'|'.join(found)}.")
+        raise InputError(f"{path} can be read as {sights}. Say which by option format={'|'.join(found)}.")
     if not found:
         return _nothing(path, format)
     (seen,) = found.values()

@@ -85,7 +85,7 @@ def parse(source: Source) -> Raw:
                 boxes.append(box)
     for name in (name for name in bare if name not in taken):
         allowed = (
-            "an XML file for every picture, one without objects where there is nothing, or data.unlabelled background"
+            "an XML file for every picture, one without objects where there is nothing, or option unlabelled=background"
         )
         flaws.append(Flaw("picture-without-label", source.images / name, "", "there is no XML file for it", allowed))
         pictures.append(RawPicture(name, None, source.images / name))

@@ -64,7 +64,7 @@ def parse(source: Source) -> Raw:
     for place, (file, label) in enumerate(zip(files, labels, strict=True)):
         if not label.is_file():
             allowed = (
-                "a label file for every picture, an empty one where there is nothing, or data.unlabelled background"
+                "a label file for every picture, an empty one where there is nothing, or option unlabelled=background"
             )
             flaws.append(Flaw("picture-without-label", file, "", f"there is no {label}", allowed))
             continue
