@@ -135,6 +135,9 @@ PLANTED = {
     "no-pictures": Planted("yolo", lambda at: shutil.rmtree(at / "images/val") or (at / "images/val").mkdir() or
         shutil.rmtree(at / "labels/val"), "data.yaml", "val: holds no picture"),
     "label-without-picture": Planted("yolo", append("labels/train/x.txt", ""), "labels/train/x.txt", "no picture"),
+    "label-shared": Planted(
+        "yolo", lambda at: paint(50).save(at / FIRST.replace("png", "jpg")), ROWS, "train_1.jpg and train_1.png"
+    ),
     "picture-without-label": Planted("yolo", lambda at: (at / ROWS).unlink(), FIRST, "there is no"),
     "picture-unlisted": Planted(
         "coco", lambda at: paint(50).save(at / "images/train/x.png"), "images/train/x.png", "no annotation names it"

@@ -48,7 +48,7 @@ def test_names_decide_over_formats(tmp_path: Path) -> None:
 def test_two_formats_in_one_folder_need_a_word(tmp_path: Path) -> None:
     yolo_set(tmp_path)
     voc_set(tmp_path)
-    with pytest.raises(InputError, match=r"can be read as yolo: YOLO .*; voc: Pascal VOC .*--data\.format yolo\|voc"):
+    with pytest.raises(InputError, match=r"can be read as yolo: YOLO .*; voc: Pascal VOC .*option format=yolo\|voc"):
         look(tmp_path)
     assert look(tmp_path, "voc").seen.startswith("Pascal VOC")
     assert look(tmp_path / "data.yaml").seen.startswith("YOLO")
@@ -87,7 +87,7 @@ def test_a_picture_without_labels_is_background_on_demand(kind: FormatName, tmp_
     SETS[kind][0](tmp_path)
     (tmp_path / {"yolo": "labels/train/b.txt", "voc": "Annotations/b.xml"}[kind]).unlink()
     source = look(tmp_path).parts[0]
-    with pytest.raises(InputError, match=r"b\.png: there is no .*data\.unlabelled background"):
+    with pytest.raises(InputError, match=r"b\.png: there is no .*option unlabelled=background"):
         read(source)
     pictures = read(source, unlabelled="background")
     assert (len(pictures), pictures.size(1)) == (2, (20, 40))

@@ -38,6 +38,19 @@ def test_bad_yolo_boxes(row: str, fault: str, clipped: list[int] | None, tmp_pat
     np.testing.assert_allclose(boxes, np.array(clipped or []).reshape(-1, 4), atol=1e-4)
 
 
+def test_of_a_row_with_keypoints_the_box_is_taken(tmp_path: Path) -> None:
+    yolo_set(tmp_path)
+    data = tmp_path / "data.yaml"
+    data.write_text(f"{data.read_text()}kpt_shape: [1, 2]\n")
+    put(tmp_path, "labels/train/b.txt", "0 .5 .5 .5 .5 .9 .1\n")
+    pictures = read(look(tmp_path).parts[0])
+    np.testing.assert_allclose(pictures.objects(1).boxes, [[10, 5, 30, 15]])
+    assert pictures.notes == ("of rows with keypoints the boxes are taken",)
+    put(tmp_path, "labels/train/b.txt", "0 .5 .5 .5 .5 .9 .1 .2 .2\n")
+    with pytest.raises(InputError, match=r"has 9 columns.*with 2 numbers of keypoints"):
+        read(look(tmp_path).parts[0])
+
+
 YOLO_FAULTS = {
     "columns": (
         ("labels/train/b.txt", "0 0.5 0.5 0.1\n"),
@@ -61,6 +74,7 @@ YOLO_FAULTS = {
     "no day": (("data.yaml", "train: images/train\nnames: [2020-13-45]\n"), r"data\.yaml is not YAML: month must be"),
     "nested": (("data.yaml", "[" * 5000), r"data\.yaml is not YAML"),
     "indices": (("data.yaml", "train: images/train\nnames: {0: a, 2: b}\n"), r"names: the indices are \[0, 2\]"),
+    "keypoints": (("data.yaml", "train: images/train\nnames: [a]\nkpt_shape: 17\n"), r"kpt_shape is 17\. Allowed: how"),
     "no path": (("data.yaml", "train: 7\nnames: [a, b]\n"), r"train is 7\. Allowed: a path, or a list of paths"),
     "long path": (("data.yaml", f"train: {'x' * 300}\nnames: [a, b]\n"), r"data\.yaml, train: there is no"),
     "aliases": (

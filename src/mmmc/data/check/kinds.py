@@ -63,6 +63,9 @@ KINDS = {
     "label-without-picture": _error(
         "label file without picture", _REFUSED, "Fetch the picture, or take the label file away."
     ),
+    "label-shared": _error(
+        "label file of two pictures", _REFUSED, "Rename one of the pictures, and give it a label file of its own."
+    ),
     "picture-without-label": _error(
         "picture without label file",
         _REFUSED,

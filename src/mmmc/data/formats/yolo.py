@@ -2,6 +2,7 @@
 
 A row is `class x y width height`: index of the class, centre and size of the box as shares of the picture as displayed.
 A row `class x1 y1 x2 y2 x3 y3 …` is a polygon; its bounding box is taken, and the set says so.
+With `kpt_shape` in `data.yaml` a row is a box with keypoints after it, of which the box is taken.
 
 The label file of `…/images/a.jpg` is `…/labels/a.txt`: the last `images` of the path becomes `labels`. Where no folder
 of the path is called so, it lies beside the picture.
@@ -59,6 +60,11 @@ def parse(source: Source) -> Raw:
     flaws += _unmatched(
         [place for place in data.folders[source.part] if os.path.isdir(place)], set(labels), source.images
     )
+    sharers: dict[Path, Path] = {}
+    for file, label in zip(files, labels, strict=True):
+        if (other := sharers.setdefault(label, file)) != file:
+            allowed = "pictures whose names differ by more than their ending"
+            flaws.append(Flaw("label-shared", label, "", f"is the label file of {other} and {file.name}", allowed))
     boxes: list[RawBox] = []
     polygons = mixed = 0
     for place, (file, label) in enumerate(zip(files, labels, strict=True)):
@@ -70,7 +76,7 @@ def parse(source: Source) -> Raw:
             continue
         kinds = []
         for number, line in rows_of(label, flaws):
-            row = _row(line, place, pictures[place].size, label, f"line {number}", len(data.names))
+            row = _row(line, place, pictures[place].size, label, f"line {number}", data)
             if isinstance(row, Flaw):
                 flaws.append(row)
             else:
@@ -79,6 +85,8 @@ def parse(source: Source) -> Raw:
         polygons += sum(kinds)
         mixed += len(set(kinds)) > 1
     notes: tuple[str, ...] = (f"{polygons} polygon rows became their bounding boxes",) if polygons else ()
+    if data.keypoints:
+        notes += ("of rows with keypoints the boxes are taken",)
     if mixed:
         notes += (f"{mixed} label files mix polygon and box rows",)
     return Raw(source, data.names, pictures, boxes, tuple(range(len(data.names))), flaws, notes)
@@ -158,12 +166,18 @@ def _unmatched(folders: list[Path], labels: set[Path], root: Path) -> Iterator[F
                 yield Flaw("label-without-picture", file, "", "there is no picture of this name", allowed)
 
 
-def _row(line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, classes: int) -> RawBox | Flaw:
-    words = line.split()
+def _row(
+    line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, data: DataYaml
+) -> RawBox | Flaw:
+    words, classes = line.split(), len(data.names)
     shown = f"`{line}`" if len(line) <= 80 else f"`{line[:79]}…`"
-    polygon = len(words) >= 7 and len(words) % 2 == 1
+    if data.keypoints and len(words) == 5 + data.keypoints:
+        words = words[:5]
+    polygon = not data.keypoints and len(words) >= 7 and len(words) % 2 == 1
     if len(words) != 5 and not polygon:
-        return Flaw("row-columns", file, place, f"{shown} has {len(words)} columns", _ROW)
+        with_keypoints = f"a row `class x y width height`, alone or with {data.keypoints} numbers of keypoints"
+        allowed = with_keypoints if data.keypoints else _ROW
+        return Flaw("row-columns", file, place, f"{shown} has {len(words)} columns", allowed)
     try:
         numbers = [float(word) for word in words[1:]]
         label = float(words[0])

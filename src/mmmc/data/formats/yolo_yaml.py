@@ -29,6 +29,7 @@ class DataYaml:
         said: by part, as the file says it.
         roboflow: the file was exported by Roboflow.
         flaws: what is wrong with the names.
+        keypoints: how many numbers of keypoints follow the box in a row.
         left_out: a test part that is not there, which is no part of `folders`.
     """
 
@@ -40,6 +41,7 @@ class DataYaml:
     roboflow: bool
     flaws: tuple[Flaw, ...]
     left_out: tuple[Flaw, ...]
+    keypoints: int
 
 
 def read_yaml(file: Path) -> DataYaml:
@@ -80,7 +82,17 @@ def read_yaml(file: Path) -> DataYaml:
     if not folders:
         raise InputError(f"{file}: names no folder of pictures. Allowed: train, val and test with a path each.")
     names, flaws = _names(file, content)
-    return DataYaml(_root(base, folders), start, names, folders, said, "roboflow" in content, flaws, tuple(left_out))
+    return DataYaml(
+        root=_root(base, folders),
+        start=start,
+        names=names,
+        folders=folders,
+        said=said,
+        roboflow="roboflow" in content,
+        flaws=flaws,
+        left_out=tuple(left_out),
+        keypoints=_keypoints(file, content),
+    )
 
 
 def _lead(start: Path, path: str) -> Path:
@@ -99,6 +111,15 @@ def _root(base: Path, folders: dict[str, list[Path]]) -> Path:
         while not place.is_relative_to(root):
             root = root.parent
     return root
+
+
+def _keypoints(file: Path, content: dict[Any, Any]) -> int:
+    shape = content.get("kpt_shape", [0, 0])
+    if not isinstance(shape, list) or len(shape) != 2 or not all(type(side) is int and side >= 0 for side in shape):
+        raise InputError(
+            f"{file}: kpt_shape is {_shown(shape)}. Allowed: how many keypoints, and numbers of each, as [17, 3]."
+        )
+    return int(shape[0] * shape[1])
 
 
 def _names(file: Path, content: dict[Any, Any]) -> tuple[tuple[str, ...], tuple[Flaw, ...]]:
