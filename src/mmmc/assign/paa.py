@@ -33,9 +33,11 @@ class PAA(Assigner):
         rule: `c`: what is no worse than the most likely member of the better Gaussian is positive, all else negative,
             as in the published code. `a`: all its members. `b`: as `c`, and what lies between the most likely
             members of both is ignored.
-        prematch: `squares`: a point in the box belongs to the object that its square overlaps most, if by
-            `least_iou`, or if no other point in the box overlaps the object more. `inside`: every point in the box,
-            and a point that several objects make positive goes to the one of least loss.
+        prematch: `squares`: a point belongs to the object that its square overlaps most, of those in whose box it
+            lies, if by `least_iou`, or if no other point in the box overlaps the object more. The published rule
+            compares all objects, since its anchors may learn boxes that they lie outside of; distances to the sides
+            cannot, so the comparison is among the objects that the point can answer for. `inside`: every point in
+            the box, and a point that several objects make positive goes to the one of least loss.
         least_iou: for `squares`.
         square_strides: side of the square in strides; 8 is the published one.
         topk: candidates per level.
