@@ -35,10 +35,11 @@ def giou_loss(a: Sequence[float], b: Sequence[float], stride: float, smooth: flo
     return 1 - (inter + smooth) / (union + smooth) + (hull - union) / hull
 
 
-def positives(cost: np.ndarray, rule: str, scale: str) -> np.ndarray:
-    """Which of an object's candidates are positive."""
+def parted(cost: np.ndarray, rule: str, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which of an object's candidates are positive, and which are ignored."""
+    nothing = np.zeros(len(cost), dtype=bool)
     if len(cost) == 1 or cost.max() - cost.min() < 1e-6 * np.abs(cost).mean():
-        return np.ones(len(cost), dtype=bool)
+        return ~nothing, nothing
     x = {"standard": lambda: (cost - cost.mean()) / cost.std(), "code": lambda: 10 * cost, "raw": lambda: cost}[scale]()
     mixture = GaussianMixture(
         2,
@@ -51,14 +52,16 @@ def positives(cost: np.ndarray, rule: str, scale: str) -> np.ndarray:
         mixture.fit(x[:, None])
     better = int(np.argmin(mixture.means_[:, 0]))
     member = (mixture.predict_proba(x[:, None])[:, better] >= 0.5) & (x <= mixture.means_.max())
-    if not member.any():
-        return cost == cost.min()
-    member = x <= x[member].max()
-    if rule == "a":
-        return member
+    best = x == x.min()
+    member = x <= x[member].max() if member.any() else member
     likelihood = mixture.score_samples(x[:, None])
-    mode = min(np.flatnonzero(member), key=lambda i: (-likelihood[i], x[i]))
-    return x <= x[mode]
+
+    def likeliest(of: np.ndarray) -> float:
+        """Where the most likely of these lies, of equally likely ones the best; beyond all if there is none."""
+        return min(((-likelihood[i], x[i]) for i in np.flatnonzero(of)), default=(0, math.inf))[1]
+
+    positive = best | (member & (x <= (math.inf if rule == "a" else likeliest(member))))
+    return positive, (x < likeliest(~member)) & ~positive if rule == "b" else nothing
 
 
 def in_the_middle(own: Sequence[int], xy: np.ndarray, box: Sequence[float], shrink: float) -> list[int]:
@@ -111,7 +114,7 @@ def assign(
                 value = -np.sqrt(fit / (1 + np.exp(np.abs(lc - lr))))
             else:
                 value = np.sqrt((lc + lr) / (1 + np.exp(-np.abs(lc - lr))))
-            chosen = positives(value, rule.rule, rule.score_scale) if shortlist else []
+            chosen = parted(value, rule.rule, rule.score_scale)[0] if shortlist else []
             costs.append(cost)
             shortlists.append(shortlist)
             wants.append([p for p, yes in zip(shortlist, chosen, strict=True) if yes])

@@ -15,7 +15,7 @@ import numpy as np
 from mmmc.assign import ATSS, OTA, PAA, TAL, DynamicSoftLabel, MaxIoU, SimOTA
 from mmmc.structures import Points, Prediction, Target
 
-from .aps_reference import giou_loss, positives
+from .aps_reference import giou_loss, parted
 
 NONE = -1
 IGNORED = -2
@@ -210,7 +210,6 @@ def ota(rule: OTA, picture: Picture) -> list[int]:
 
 
 def paa(rule: PAA, picture: Picture) -> list[int]:
-    """For rules `a` and `c`."""
     number = range(len(picture.boxes))
 
     def overlap(p: int, m: int) -> float:
@@ -222,7 +221,7 @@ def paa(rule: PAA, picture: Picture) -> list[int]:
         )
 
     holds = {m: [p for p in picture.seen if picture.inside(p, m)] for m in number}
-    wanted = {}
+    wanted, ignored = {}, set()
     for m in number:
         match = holds[m]
         if rule.prematch == "squares":
@@ -234,6 +233,8 @@ def paa(rule: PAA, picture: Picture) -> list[int]:
         near: list[int] = []
         for level in sorted(set(picture.level)):
             near += sorted((p for p in match if picture.level[p] == level), key=lambda p, m=m: cost(p, m))[: rule.topk]
-        kept = positives(np.array([cost(p, m) for p in near]), rule.rule, "raw") if near else []
-        wanted[m] = [p for p, good in zip(near, kept, strict=True) if good]
-    return picture.settle(wanted, cost)
+        good, between = parted(np.array([cost(p, m) for p in near]), rule.rule, "raw") if near else ([], [])
+        wanted[m] = [p for p, yes in zip(near, good, strict=True) if yes]
+        ignored |= {p for p, yes in zip(near, between, strict=True) if yes}
+    gt = picture.settle(wanted, cost)
+    return [IGNORED if p in ignored and owner == NONE else owner for p, owner in enumerate(gt)]

@@ -31,6 +31,8 @@ CASES: list[tuple[Assigner, Callable[..., list[int]]]] = [
     (TAL(topk=5, alpha=0.5, beta=2.0, target="hard"), slow_rules.tal),
     (PAA(), slow_rules.paa),
     (PAA(rule="a", prematch="inside"), slow_rules.paa),
+    (PAA(rule="b", square_strides=4.0), slow_rules.paa),
+    (PAA(rule="b", prematch="inside"), slow_rules.paa),
     (PAA(least_iou=0.3, square_strides=4.0, topk=3), slow_rules.paa),
     (OTA(), slow_rules.ota),
     (OTA(radius=1.5, box_cost=3.0, topk=5, epsilon=0.3, iterations=20), slow_rules.ota),
