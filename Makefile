@@ -146,7 +146,7 @@ tables: $(VENV)/.demo
 
 # One scene for all: a picture that RUN was not trained on.
 SCENE := BloodImage_00065
-PAGES := $(filter-out README,$(basename $(notdir $(wildcard docs/assigners/*.md))))
+PAGES := $(filter $(basename $(notdir $(wildcard src/mmmc/assign/*.py))),$(basename $(notdir $(wildcard docs/assigners/*.md))))
 
 pictures: $(VENV)/.demo
 	@mkdir -p demo/pages
