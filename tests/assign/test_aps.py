@@ -205,6 +205,7 @@ def test_without_both_steps_objects_may_stay_without_although_points_are_left() 
         ({"shrink": 0.0}, "shrink is 0.0; allowed: above 0 to 1"),
         ({"shrink": 1.5}, "shrink is 1.5"),
         ({"iou_smooth": -1.0}, "iou_smooth is -1.0"),
+        ({"least_cells": float("inf")}, "least_cells is inf"),
         ({"lambda_reg": 0.0}, "lambda_reg is 0.0"),
         ({"center_radius": 0.0}, "center_radius is 0.0; allowed: above 0, or null"),
         ({"square_strides": float("inf")}, "square_strides is inf"),

@@ -179,6 +179,7 @@ def test_no_object_and_crowds() -> None:
         ({"bag": 0}, "bag is 0; allowed: 1 or more"),
         ({"box_factor": -1.0}, "box_factor is -1.0; allowed: a finite number of at least 0"),
         ({"box_factor": math.nan}, "box_factor is nan"),
+        ({"box_factor": math.inf}, "box_factor is inf"),
     ],
 )
 def test_an_option_that_is_not_allowed(options: dict[str, object], said: str) -> None:

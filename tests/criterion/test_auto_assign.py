@@ -71,6 +71,13 @@ def test_objects_without_a_point_count_nowhere() -> None:
         assert term == pytest.approx(expected[name])
 
 
+def test_a_picture_without_objects_does_not_count_for_the_centre() -> None:
+    points, said, targets = two_objects()
+    twice = Prediction(*(value.expand(2, *value.shape[1:]) for value in (said.logits, said.boxes, said.quality)))
+    one, both = losses(two_objects()), losses(Scene(points, twice, [*targets, make_target([], (16, 16))]))
+    assert sums(both)["center"] == pytest.approx(sums(one)["center"])
+
+
 def test_an_exact_box_is_not_divided_by_zero() -> None:
     scene = two_objects()
     scene.prediction.boxes[0, 4] = torch.tensor([2.0, 2, 14, 14])

@@ -61,6 +61,7 @@ def test_an_assignment_without_pairs_is_refused() -> None:
         ("box_power", math.inf),
         ("gamma", 0.5),
         ("gamma", math.nan),
+        ("gamma", math.inf),
         ("positive_factor", -1.0),
         ("negative_factor", math.nan),
         ("center_factor", math.inf),
