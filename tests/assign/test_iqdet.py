@@ -96,6 +96,10 @@ def test_a_level_without_a_point_on_the_picture_is_not_read() -> None:
     assert not found.pairs.any()
     assert found.state[0].tolist() == [ObjectState.NO_CANDIDATE]
     assert found.finite.all()
+    both = torch.tensor([[[[4.0, 16.0], [4.0, 16.0]]]])
+    assert corners(POINTS, level_grids(POINTS, [target]), both, torch.tensor([[[0, 1]]])).readable.tolist() == [
+        [[True, False]]
+    ]
 
 
 def test_the_start_by_hand() -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mmmc.criterion import AutoAssignCriterion, BagCriterion, Criterion, DenseCriterion, DWCriterion, IQDetCriterion
+from mmmc.criterion import (
+    AutoAssignCriterion,
+    BagCriterion,
+    Criterion,
+    DenseCriterion,
+    DWCriterion,
+    IQDetCriterion,
+    SAPDCriterion,
+)
 
 NO_FACTOR = {"class_factor": 0.0, "box_factor": 0.0, "quality_factor": 0.0}
 
@@ -18,6 +26,7 @@ BOUNDS: list[tuple[type[Criterion], dict[str, float]]] = [
     (AutoAssignCriterion, {"confidence": 0.0, "box_power": 0.0, "gamma": 1.0}),
     (AutoAssignCriterion, {"positive_factor": 0.0, "negative_factor": 0.0, "center_factor": 0.0}),
     (DWCriterion, {"box_power": 0.0, "least_iou": 0.0, "gamma": 0.0}),
+    (SAPDCriterion, {"levels_factor": 0.0, "shrink": 1.0}),
     (DWCriterion, {"class_factor": 0.0, "box_factor": 0.0, "negative_factor": 0.0}),
 ]
 
