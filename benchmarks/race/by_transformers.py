@@ -1,10 +1,11 @@
 """RT-DETR R18 and D-FINE-N of transformers, from their configurations and random weights, by their authors' settings.
 
-Sizes are those of `rtdetr_r18vd` and `dfine_n_coco`. RT-DETR (configs/rtdetr of its repository): AdamW, rate 1e-4,
-decay 1e-4 but none for norms and biases, gradients clipped at 0.1, averaged weights. D-FINE (its configuration for sets
-of one's own): AdamW, 2.5e-4, decay 1.25e-4, a warm-up of 500 steps, the rest likewise. Both keep their rate to the end.
-Their lower rates for the backbone are for one that is trained already, so they are left out; rates are not scaled down
-from their larger batches, which trains further in a short time. Augmentation is theirs, on squares of 320, not 640.
+Sizes are those of `rtdetr_r18vd` and `dfine_n_coco`. RT-DETR (configs/rtdetr of its repository): AdamW, rate 1e-4 for
+16 pictures, decay 1e-4 but none for norms and biases, gradients clipped at 0.1, averaged weights. D-FINE (its
+configuration of N for sets of one's own): AdamW, 8e-4 for 128 pictures, decay 1e-4, a warm-up of 500 steps, the rest
+likewise. Both keep their rate to the end. Rates are scaled to the batch by the square root, as for AdamW. Their lower
+rates for the backbone are for one that is trained already, so they are left out, and the backbone's BatchNorms train,
+as both authors have them. Augmentation is theirs, on squares of 320, not 640.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SIDE = 320
 RT_DETR = OptimizerConfig(
     kind="adamw",
     lr=1e-4,
-    lr_batch=8,
+    lr_batch=16,
     weight_decay=1e-4,
     norm_decay=0.0,
     bias_decay=0.0,
@@ -43,9 +44,9 @@ RT_DETR = OptimizerConfig(
 )
 D_FINE = OptimizerConfig(
     kind="adamw",
-    lr=2.5e-4,
-    lr_batch=8,
-    weight_decay=1.25e-4,
+    lr=8e-4,
+    lr_batch=128,
+    weight_decay=1e-4,
     norm_decay=0.0,
     bias_decay=0.0,
     bias_lr=1.0,
@@ -55,6 +56,9 @@ D_FINE = OptimizerConfig(
     warmup_factor=0.0021,
     warmup_kind="linear",
 )
+NORMS_TRAIN = {"freeze_backbone_batch_norms": False}
+"""By default transformers fixes them, for its pretrained backbones. At random weights their statistics are those of no
+data, and what the backbone sees is lost on the way through it."""
 
 
 def train(variant: str, task: Task) -> Trained:
@@ -83,7 +87,9 @@ def method(variant: str) -> loop.Method:
         batch=8,
         optimizer=RT_DETR if known else D_FINE,
         size=f"{SIDE} × {SIDE}",
-        source="lyuwenyu/RT-DETR, rtdetr_r18vd_6x_coco" if known else "Peterande/D-FINE, configs/dfine/custom",
+        source="lyuwenyu/RT-DETR, rtdetr_r18vd_6x_coco"
+        if known
+        else "Peterande/D-FINE, configs/dfine/custom, dfine_hgnetv2_n_custom",
         ema=0.9999,
         packages=("torch", "torchvision", "transformers"),
     )
@@ -96,6 +102,7 @@ def rt_detr(classes: int) -> nn.Module:
         encoder_in_channels=[128, 256, 512],
         hidden_expansion=0.5,
         decoder_layers=3,
+        **NORMS_TRAIN,
     )
     backbone = config.backbone_config
     backbone.hidden_sizes, backbone.depths, backbone.layer_type = [64, 128, 256, 512], [2, 2, 2, 2], "basic"
@@ -119,6 +126,7 @@ def d_fine(classes: int) -> nn.Module:
         depth_mult=0.5,
         decoder_layers=3,
         hidden_expansion=0.34,
+        **NORMS_TRAIN,
     )
     for name, value in HGNET_B0.items():
         setattr(config.backbone_config, name, value)
