@@ -17,7 +17,7 @@ help:
 	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (under 30 minutes)"
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
-	@echo "make race       AP per CPU minute: what is not recorded yet (MMMC_DATA; hours)"
+	@echo "make race       AP per CPU minute: what is not recorded yet, or failed (MMMC_DATA; some 10 hours of an idle machine)"
 	@echo "make study-gpu  the paper's rows on signs at 512 px, as many as fit into 9 minutes of a CUDA device; the same call goes on"
 	@echo "                (MMMC_DATA, or SIGNS, a folder that mmmc data shrink made)"
 	@echo "make tables     the tables of docs/results.md and docs/reproduction.md, from the records"
@@ -134,8 +134,8 @@ bench-gpu: $(VENV)/.dev
 race-env: $(VENV)/.dev
 	$(BIN)/python -m benchmarks race install
 
-race: $(VENV)/.dev
-	$(BIN)/python -m benchmarks race run
+race: race-env
+	$(BIN)/python -m benchmarks race all --retry
 
 study-gpu: $(VENV)/.dev
 	$(BIN)/mmmc study run studies/signs_gpu.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --jobs 5 --threads 2 --minutes 9

@@ -8,8 +8,9 @@ layers and all BatchNorms there, and here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,9 @@ from torchvision.models import detection
 from torchvision.transforms import v2
 
 from benchmarks.race import loop
-from benchmarks.race.pictures import Sample
+from benchmarks.race.pictures import SIDE, Sample
 from benchmarks.race.task import Task, Trained
-from mmmc.recipe import OptimizerConfig, load_recipe
+from mmmc.recipe import OptimizerConfig
 
 SCORE = 0.05
 """Least score that FCOS and RetinaNet return, as ours do; SSDlite's own is lower."""
@@ -57,6 +58,11 @@ def train(variant: str, task: Task) -> Trained:
     return loop.train(method(variant), task)
 
 
+def settings(variant: str) -> Mapping[str, Any]:
+    """What decides the training of one of the three."""
+    return loop.settings(method(variant))
+
+
 def method(variant: str) -> loop.Method:
     """The method of a name: `fcos`, `retinanet` or `ssdlite`."""
     flip, clean = v2.RandomHorizontalFlip(), v2.SanitizeBoundingBoxes(min_size=1)
@@ -68,10 +74,9 @@ def method(variant: str) -> loop.Method:
             augment=v2.Compose([v2.RandomIoUCrop(), clean, flip]),
             batch=24,
             optimizer=SSDLITE,
-            size="320 × 320",
+            size=f"{SIDE} × {SIDE}",
             source=SOURCE,
         )
-    size = load_recipe("small").resize
     return loop.Method(
         build=partial(resnet, RESNETS[variant]),
         loss=partial(loss, background=0),
@@ -79,15 +84,14 @@ def method(variant: str) -> loop.Method:
         augment=v2.Compose([flip, clean]),
         batch=8,
         optimizer=RESNET,
-        size=f"{size.short} × {size.long}",
+        size=f"longer side {SIDE}",
         source=SOURCE,
     )
 
 
 def resnet(make: Callable[..., nn.Module], classes: int) -> nn.Module:
-    """FCOS or RetinaNet for pictures of the size of `small`. Their classes count from 0, and there is none besides."""
-    size = load_recipe("small").resize
-    options = {"min_size": size.short, "max_size": size.long, "score_thresh": SCORE}
+    """FCOS or RetinaNet. Their classes count from 0, and there is none besides."""
+    options = {"min_size": SIDE, "max_size": SIDE, "score_thresh": SCORE}
     return make(weights=None, weights_backbone=None, num_classes=classes, **options)
 
 

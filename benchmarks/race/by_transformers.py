@@ -10,26 +10,23 @@ as both authors have them. Augmentation is theirs, on squares of 320, not 640.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 from torchvision.transforms import v2
-from transformers import (
-    DFineConfig,
-    DFineForObjectDetection,
-    RTDetrConfig,
-    RTDetrForObjectDetection,
-    RTDetrImageProcessor,
-)
 
 from benchmarks.race import loop
-from benchmarks.race.pictures import Sample
+from benchmarks.race.pictures import SIDE, Sample
 from benchmarks.race.task import Task, Trained
 from mmmc.recipe import OptimizerConfig
 
-SIDE = 320
+if TYPE_CHECKING:
+    from transformers import RTDetrImageProcessor
+
 RT_DETR = OptimizerConfig(
     kind="adamw",
     lr=1e-4,
@@ -66,6 +63,11 @@ def train(variant: str, task: Task) -> Trained:
     return loop.train(method(variant), task)
 
 
+def settings(variant: str) -> Mapping[str, Any]:
+    """What decides the training of one of the two, told where transformers is not installed, too."""
+    return loop.settings(method(variant))
+
+
 def method(variant: str) -> loop.Method:
     """The method of a name: `rt-detr` or `d-fine`."""
     augment = [
@@ -82,7 +84,7 @@ def method(variant: str) -> loop.Method:
     return loop.Method(
         build=rt_detr if known else d_fine,
         loss=loss,
-        detect=partial(detect, processor=RTDetrImageProcessor()),
+        detect=detect,
         augment=v2.Compose(augment),
         batch=8,
         optimizer=RT_DETR if known else D_FINE,
@@ -97,6 +99,8 @@ def method(variant: str) -> loop.Method:
 
 def rt_detr(classes: int) -> nn.Module:
     """RT-DETR with ResNet-18."""
+    from transformers import RTDetrConfig, RTDetrForObjectDetection
+
     config = RTDetrConfig(
         num_labels=classes,
         encoder_in_channels=[128, 256, 512],
@@ -111,6 +115,8 @@ def rt_detr(classes: int) -> nn.Module:
 
 def d_fine(classes: int) -> nn.Module:
     """D-FINE with HGNetV2-B0 and two levels, the smallest."""
+    from transformers import DFineConfig, DFineForObjectDetection
+
     config = DFineConfig(
         num_labels=classes,
         num_feature_levels=2,
@@ -155,9 +161,17 @@ def loss(model: nn.Module, batch: list[Sample]) -> Tensor:
     return model(pixel_values=torch.stack([one.image for one in batch]) / 255, labels=labels).loss
 
 
-def detect(model: nn.Module, picture: Tensor, *, processor: RTDetrImageProcessor) -> loop.Found:
+def detect(model: nn.Module, picture: Tensor) -> loop.Found:
     """What it finds in a picture: all queries, the best class scores of all."""
     pixels = v2.functional.resize(picture, [SIDE, SIDE])[None] / 255
     size = [tuple(picture.shape[1:])]
-    found = processor.post_process_object_detection(model(pixel_values=pixels), threshold=0.0, target_sizes=size)[0]
+    found = _processor().post_process_object_detection(model(pixel_values=pixels), threshold=0.0, target_sizes=size)[0]
     return found["boxes"], found["scores"], found["labels"]
+
+
+@cache
+def _processor() -> RTDetrImageProcessor:
+    """What reads the answers of both models."""
+    from transformers import RTDetrImageProcessor
+
+    return RTDetrImageProcessor()

@@ -2,7 +2,8 @@
 
 Nothing of it is imported or linked: a data set goes in as files, `results.csv` and label files come out, as its
 documentation describes them. Settings are its defaults, but for the size of pictures, random weights and what would
-spend time on something else than training. It counts in epochs, so a budget is a number of epochs.
+spend time on something else than training. It counts in epochs, so a budget is a number of epochs; the last ones go
+without mosaics, which makes them shorter, so both kinds are timed.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ import csv
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.race.schedule import unit_seconds, units_within
+from benchmarks.race import with_threads
+from benchmarks.race.pictures import SIDE
+from benchmarks.race.schedule import RESERVE, unit_seconds, units_within
 from benchmarks.race.task import Task, Trained
 from mmmc.data.convert import convert
 from mmmc.data.sets import CocoSet
 
-SIDE = 320
 BATCH = 16
-"""Its default."""
+CLOSE_MOSAIC = 10
+"""Last epochs without mosaics; this and the batch are its defaults."""
 
-TIMED_EPOCHS = 3
-"""Of which the first does not count."""
+TIMED_OF_EACH = 3
+"""Epochs with mosaics and without that are timed: of those the first, of these the last does not count."""
 
 VERSIONS = """
 import json, importlib.metadata
@@ -35,41 +38,60 @@ print(json.dumps({name: importlib.metadata.version(name) for name in ("torch", "
 
 def train(variant: str, task: Task) -> Trained:
     """Time a few epochs, choose their number, train and predict."""
-    assert task.environment is not None
     sets = task.sets()
     convert(task.data, task.out / "set", to="yolo")
-    fixed = {
-        "model": variant,
-        "data": task.out / "set" / "data.yaml",
-        "imgsz": SIDE,
-        "batch": BATCH,
-        "seed": task.seed,
-        "pretrained": False,
-        "device": "cpu",
-        "workers": 0,
-        "val": False,
-        "plots": False,
-        "project": task.out,
-    }
-    # Its last epochs go without mosaics, ten by default; a timing has no last epochs.
-    _yolo(task, "detect", "train", fixed | {"name": "timing", "epochs": TIMED_EPOCHS, "close_mosaic": 0})
-    epoch = unit_seconds(epoch_times(task.out / "timing" / "results.csv"), warm=1)
-    epochs = units_within(task.seconds, epoch)
-    _yolo(task, "detect", "train", fixed | {"name": "run", "epochs": epochs})
+    data = {"data": task.out / "set" / "data.yaml", "seed": task.seed, "project": task.out}
+    fixed = {**settings(variant), **data}
+    short = {"name": "timing", "epochs": 2 * TIMED_OF_EACH, "close_mosaic": TIMED_OF_EACH}
+    _yolo(task, "detect", "train", fixed | short)
+    mosaic, plain = timed_epochs(epoch_times(task.out / "timing" / "results.csv"))
+    epochs = epochs_within(task.seconds, mosaic, plain)
+    threads = _yolo(task, "detect", "train", fixed | {"name": "run", "epochs": epochs})
     source = {"model": task.out / "run" / "weights" / "last.pt", "source": task.out / "set" / "images" / "val"}
     asked = {"conf": 0.001, "max_det": 100, "imgsz": SIDE, "device": "cpu", "save": False}
     asked |= {"save_txt": True, "save_conf": True, "project": task.out, "name": "found"}
     _yolo(task, "detect", "predict", source | asked)
     steps = -(-len(sets[0]) // BATCH)
-    shown = {key: value for key, value in fixed.items() if key not in ("data", "project")}
     return Trained(
         results=read_labels(task.out / "found" / "labels", sets[1]),
         iterations=epochs * steps,
-        seconds=sum(epoch_times(task.out / "run" / "results.csv")),
-        step_seconds=epoch / steps,
-        settings={**shown, "epochs": epochs, "source": "docs.ultralytics.com/modes/train, defaults"},
-        versions=json.loads(_call(task, [str(task.environment / "bin" / "python"), "-c", VERSIONS])),
+        seconds=training_seconds(epoch_times(task.out / "run" / "results.csv")),
+        unit_seconds=plain if epochs <= CLOSE_MOSAIC else mosaic,
+        threads=threads,
+        settings={**settings(variant), "epochs": epochs, "source": "docs.ultralytics.com/modes/train, defaults"},
+        versions=json.loads(_call(task, [_python(task), "-c", VERSIONS])),
     )
+
+
+def settings(variant: str) -> Mapping[str, Any]:
+    """What decides a training, in the words of its command line."""
+    return {
+        "model": variant,
+        "imgsz": SIDE,
+        "batch": BATCH,
+        "close_mosaic": CLOSE_MOSAIC,
+        "pretrained": False,
+        "device": "cpu",
+        "workers": 0,
+        "val": False,
+        "plots": False,
+    }
+
+
+def timed_epochs(times: Sequence[float]) -> tuple[float, float]:
+    """Seconds of an epoch with mosaics and of one without; the first warms up, and the last also validates."""
+    return unit_seconds(times[:TIMED_OF_EACH], warm=1), unit_seconds(times[TIMED_OF_EACH:-1], warm=0)
+
+
+def epochs_within(budget: float, mosaic: float, plain: float) -> int:
+    """Epochs that fit into the planned share of a budget, of which the last ones are without mosaics."""
+    last = min(units_within(budget, plain), CLOSE_MOSAIC)
+    return last + max(0, int((RESERVE * budget - last * plain) / mosaic))
+
+
+def training_seconds(times: Sequence[float]) -> float:
+    """Seconds of all epochs. The last one's also hold a validation, so it counts for no more than the one before."""
+    return sum(times[:-1]) + min(times[-2:])
 
 
 def epoch_times(file: Path) -> list[float]:
@@ -96,12 +118,20 @@ def read_labels(folder: Path, val: CocoSet) -> list[dict[str, Any]]:
     return results
 
 
-def _yolo(task: Task, *words: str | Mapping[str, Any]) -> None:
-    """Call `yolo` with words and `name=value`."""
+def _yolo(task: Task, subject: str, verb: str, options: Mapping[str, Any]) -> int:
+    """Call `yolo`, and say with how many threads it computed."""
     assert task.environment is not None
-    given = [word if isinstance(word, str) else [f"{key}={value}" for key, value in word.items()] for word in words]
-    flat = [part for word in given for part in ([word] if isinstance(word, str) else word)]
-    _call(task, [str(task.environment / "bin" / "yolo"), *flat])
+    told = task.out / "threads.txt"
+    command = [_python(task), with_threads.__file__, str(task.threads), str(told)]
+    command += [str(task.environment / "bin" / "yolo"), subject, verb]
+    _call(task, command + [f"{key}={value}" for key, value in options.items()])
+    return int(told.read_text())
+
+
+def _python(task: Task) -> str:
+    """The Python of its environment."""
+    assert task.environment is not None
+    return str(task.environment / "bin" / "python")
 
 
 def _call(task: Task, command: list[str]) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from benchmarks.race.environments import ENVIRONMENTS, requirements
 from benchmarks.race.task import Task, Trained
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = ROOT / ".race"
-"""Where `install` makes one environment for each file of requirements."""
+OWN_PACKAGES = ("torch", "torchvision", "mmmc")
+"""Whose versions decide a training in the environment of this package."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Contestant:
     Attributes:
         title: for readers.
         weights: what the backbone begins with, `ImageNet` or `random`.
-        module: of `benchmarks.race`, whose function `train` does it; imported by the process that trains only.
+        module: of `benchmarks.race`, whose function `train` does it and whose `settings` say by what.
         variant: which of that module's contestants.
         environment: name of its environment; empty for that of this package.
         inside: whether the process that trains runs in that environment; otherwise only its command line is called.
@@ -41,7 +46,22 @@ class Contestant:
 
     def train(self) -> Callable[[Task], Trained]:
         """The function that trains it."""
-        return partial(import_module(f"benchmarks.race.{self.module}").train, self.variant)
+        return partial(self._module().train, self.variant)
+
+    def settings(self) -> Mapping[str, Any]:
+        """What decides its training, apart from the task."""
+        return self._module().settings(self.variant)
+
+    def settings_hash(self) -> str:
+        """Eight hexadecimal digits of its settings and of the versions of its packages: runs of others are others."""
+        packages: Any = {name: version(name) for name in OWN_PACKAGES}
+        if self.environment:
+            packages = requirements(self.environment).read_text(encoding="utf-8")
+        decides = json.dumps([self.settings(), packages], sort_keys=True)
+        return hashlib.sha256(decides.encode()).hexdigest()[:8]
+
+    def _module(self) -> ModuleType:
+        return import_module(f"benchmarks.race.{self.module}")
 
 
 CONTESTANTS = {

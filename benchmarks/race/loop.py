@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import islice
@@ -64,7 +64,20 @@ def train(method: Method, task: Task) -> Trained:
     iterations = units_within(task.seconds, step)
     training = _Training(method, pictures, task.seed, iterations)
     seconds = sum(training())
-    settings = {
+    return Trained(
+        results=predict(method, training.scored, val),
+        iterations=iterations,
+        seconds=seconds,
+        unit_seconds=step,
+        threads=torch.get_num_threads(),
+        settings=settings(method),
+        versions={name: version(name) for name in method.packages},
+    )
+
+
+def settings(method: Method) -> Mapping[str, Any]:
+    """What decides a training by a method."""
+    return {
         "batch": method.batch,
         "size": method.size,
         "source": method.source,
@@ -72,8 +85,6 @@ def train(method: Method, task: Task) -> Trained:
         "optimizer": asdict(method.optimizer),
         "augment": [type(transform).__name__ for transform in method.augment.transforms],
     }
-    versions = {name: version(name) for name in method.packages}
-    return Trained(predict(method, training.scored, val), iterations, seconds, step, settings, versions)
 
 
 class _Training:

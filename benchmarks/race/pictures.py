@@ -14,6 +14,9 @@ from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat
 from mmmc.data.pictures import read_picture
 from mmmc.data.sets import CocoSet
 
+SIDE = 320
+"""Longer side of the pictures of all contestants; some make a square of it."""
+
 
 @dataclass(frozen=True)
 class Sample:

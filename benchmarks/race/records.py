@@ -15,13 +15,16 @@ IDENTITY: dict[str, tuple[type, ...]] = {
     "minutes": (int, float),
     "seed": (int,),
     "threads": (int,),
+    "settings_hash": (str,),
 }
-"""Two records equal in these are of one run done twice."""
+"""Two records equal in these are of one run done twice. The last is of the contestant's settings and versions, so that
+a run is done again once they have changed, and is never averaged with those before."""
 
 OUTCOME: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
     "iterations": (int,),
     "seconds": (int, float),
+    "unit_seconds": (int, float),
     "machine": (dict,),
     "versions": (dict,),
     "settings": (dict,),
@@ -54,13 +57,15 @@ def load(path: Path) -> list[Record]:
     """All records of a file, in its order; none if there is no file.
 
     Raises:
-        InputError: a line is not a record; names file and line.
+        InputError: a line is not a record, or is one of an earlier line's run; names file and line.
     """
-    found = []
+    found: dict[Identity, Record] = {}
     for where, record in json_lines(path) if path.is_file() else ():
         _check(record, where)
-        found.append(record)
-    return found
+        if identity(record) in found:
+            raise InputError(f"{where}: a second record of the run {identity(record)}; allowed: one.")
+        found[identity(record)] = record
+    return list(found.values())
 
 
 def _check(record: object, where: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,8 +16,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.race.contestants import ENVIRONMENTS, ROOT, Contestant
+from benchmarks.race import environments
+from benchmarks.race.contestants import Contestant
+from benchmarks.race.environments import ENVIRONMENTS, ROOT
 from benchmarks.race.records import IDENTITY, Record, append, identity, load
+from benchmarks.race.schedule import TAKEN, keeps
 from benchmarks.race.task import Task
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
@@ -25,8 +29,14 @@ from mmmc.evaluate import score
 RUNS = ENVIRONMENTS / "runs"
 """Where runs leave their files; nothing there is needed once a run is recorded."""
 
-TOLD = ("iterations", "seconds", "step_seconds", "settings", "versions", "machine")
+TOLD = ("iterations", "seconds", "unit_seconds", "settings", "versions", "machine")
 """What a record takes from the process that trained."""
+
+AROUND = 15 * 60.0
+"""Seconds for start, timing and prediction, before a run counts as hanging."""
+
+FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+"""Signals by which a process is ended by somebody else, or by a system that is short of memory."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,18 @@ class Race:
 
     def all(self) -> Iterable[Record]:
         """The identity of every run, the short ones first."""
+        hashes = {name: contestant.settings_hash() for name, contestant in self.contestants.items()}
         for minutes, seed, name in product(self.minutes, self.seeds, self.contestants):
-            values = (name, self.data.name, minutes, seed, self.threads)
+            values = (name, self.data.name, minutes, seed, self.threads, hashes[name])
             yield dict(zip(IDENTITY, values, strict=True))
 
 
 class Failed(Exception):
     """A contestant's process ended badly; says how."""
+
+
+class Cut(Exception):
+    """A contestant's process was ended by something else, which says nothing of the contestant."""
 
 
 def run(
@@ -69,7 +84,7 @@ def run(
     start: Callable[[str, Contestant, Task], None] | None = None,
     say: Callable[[str], None] = print,
 ) -> bool:
-    """Run what is not recorded, one after the other. A run that was cut leaves no record and starts anew.
+    """Run what is not recorded, one after the other. A run that was cut leaves no record and starts anew next time.
 
     Args:
         race: what is to be run.
@@ -78,14 +93,18 @@ def run(
         say: told what begins and ends.
 
     Returns:
-        Whether none failed.
+        Whether all that is wanted is recorded without an error, now or before.
+
+    Raises:
+        InputError: an environment is missing that a run needs; none has begun.
     """
-    sound = True
     known = {identity(record): record for record in load(race.records)}
-    for wanted in race.all():
-        before = known.get(identity(wanted))
+    everything = list(race.all())
+    due = [wanted for wanted in everything if _due(known.get(identity(wanted)), retry)]
+    environments.require(race.contestants[wanted["contestant"]].environment for wanted in due)
+    for wanted in everything:
         told = f"{wanted['contestant']}, {wanted['set']}, {wanted['minutes']:g} min, seed {wanted['seed']}"
-        if before is not None and not (retry and "error" in before):
+        if wanted not in due:
             say(f"recorded: {told}")
             continue
         say(f"begins: {told}")
@@ -100,29 +119,44 @@ def run(
             (start or in_process)(name, contestant, task)
             record = wanted | scored(task) | {"process": spent(used, began)}
             say(f"ended: {told}: AP {100 * (record['metrics']['AP'] or 0):.1f}")
+        except Cut as error:
+            say(f"cut: {told}: {error}")
+            continue
         except (Failed, InputError) as error:
-            sound = False
             record = wanted | {"error": str(error).replace(f"{ROOT}/", "")}
             say(f"failed: {told}: {error}")
         append(race.records, record)
-    return sound
+        known[identity(wanted)] = record
+    return all("error" not in known.get(identity(wanted), {"error": "cut"}) for wanted in everything)
+
+
+def _due(before: Record | None, retry: bool) -> bool:
+    return before is None or (retry and "error" in before)
 
 
 def in_process(name: str, contestant: Contestant, task: Task) -> None:
     """Train in a fresh process and wait for it.
 
     Raises:
-        Failed: it has no environment, or ended with another status than 0.
+        Failed: it ended with another status than 0, or took much longer than it was to train.
+        Cut: a signal from outside ended it.
     """
     folder = contestant.folder()
-    if folder is not None and not (folder / "bin" / "python").is_file():
-        raise Failed(f"there is no {folder}; `make race-env` makes it")
     python = str(folder / "bin" / "python") if folder is not None and contestant.inside else sys.executable
     command = [python, "-m", "benchmarks.race.work", name, "--data", str(task.data.resolve())]
     command += ["--seconds", str(task.seconds), "--seed", str(task.seed), "--threads", str(task.threads)]
     command += ["--out", str(task.out.resolve())]
     threads = {name: str(task.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    log = task.out / "log.txt"
+    wait_for(command, os.environ | threads, task.out / "log.txt", limit=3 * task.seconds + AROUND)
+
+
+def wait_for(command: list[str], environment: Mapping[str, str], log: Path, limit: float) -> None:
+    """Run a command for at most `limit` seconds; what it says goes to a file.
+
+    Raises:
+        Failed: see `in_process`.
+        Cut: see `in_process`.
+    """
     with log.open("wb") as said:
         # It ends itself, with all that it began, once its standard input is closed: however this process ends.
         process = subprocess.Popen(
@@ -130,12 +164,18 @@ def in_process(name: str, contestant: Contestant, task: Task) -> None:
             stdin=subprocess.PIPE,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env=os.environ | threads,
+            env=environment,
             cwd=ROOT,
             start_new_session=True,
         )
         with process:
-            status = process.wait()
+            try:
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise Failed(f"it had not ended after {limit:.0f} s") from error
+    if -status in FROM_OUTSIDE:
+        raise Cut(f"ended by {signal.Signals(-status).name}")
     if status:
         lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
         raise Failed(f"status {status}: {next(filter(None, reversed(lines)), 'without a word')}")
@@ -145,15 +185,20 @@ def scored(task: Task) -> dict[str, Any]:
     """A run's part of its record: COCO's measure of its results, by our evaluator, and what the process told.
 
     Raises:
-        Failed: its files are not there.
+        Failed: its files are not there, or it did not train as it was to: so long, with so many threads.
         InputError: its results are none of this set.
     """
     results, told = task.out / "results.json", task.out / "trained.json"
     if not (results.is_file() and told.is_file()):
         raise Failed("it left no results")
+    rest = json.loads(told.read_text(encoding="utf-8"))
+    if rest["threads"] != task.threads:
+        raise Failed(f"it trained with {rest['threads']} threads, not with {task.threads}")
+    if not keeps(task.seconds, rest["seconds"], rest["unit_seconds"]):
+        least, most = (share * task.seconds for share in TAKEN)
+        raise Failed(f"it trained for {rest['seconds']:.0f} s; allowed: {least:.0f} to {most:.0f}")
     val = task.sets()[1]
     numbers = score(val.to_coco(), read_results(results, val)).numbers()
-    rest = json.loads(told.read_text(encoding="utf-8"))
     return {"metrics": numbers} | {name: rest[name] for name in TOLD}
 
 

@@ -14,6 +14,9 @@ TIMED = 8
 RESERVE = 0.95
 """Share of the budget that is planned for; the rest is for steps slower than those timed."""
 
+TAKEN = (0.90, 1.05)
+"""Shares of the budget between which a training must really have taken."""
+
 
 def unit_seconds(times: Sequence[float], warm: int = WARM) -> float:
     """Seconds of a unit (a step, an epoch): the median of those timed, without the first `warm`, if others remain."""
@@ -23,3 +26,12 @@ def unit_seconds(times: Sequence[float], warm: int = WARM) -> float:
 def units_within(budget: float, unit: float) -> int:
     """Whole units of `unit` seconds that fit into the planned share of `budget` seconds; at least one."""
     return max(1, int(RESERVE * budget / unit))
+
+
+def keeps(budget: float, seconds: float, unit: float) -> bool:
+    """Whether a training of `seconds` may stand for the budget: nearly all of it, and hardly more.
+
+    Where units are long, a training may end early for want of room for another one.
+    """
+    least, most = (share * budget for share in TAKEN)
+    return seconds <= most and seconds + unit >= least

@@ -48,7 +48,8 @@ class Trained:
         results: COCO results on the scored pictures.
         iterations: optimiser steps that were taken.
         seconds: that the training loop took, from the first step to the last.
-        step_seconds: of the timed steps that `iterations` was chosen by.
+        unit_seconds: of a step, or of an epoch where a training is a number of those, as `iterations` was chosen by.
+        threads: that it computed with.
         settings: what decided the training, for readers.
         versions: of the packages that trained, by name.
     """
@@ -56,7 +57,8 @@ class Trained:
     results: list[dict[str, Any]]
     iterations: int
     seconds: float
-    step_seconds: float
+    unit_seconds: float
+    threads: int
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
 

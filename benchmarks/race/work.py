@@ -1,4 +1,7 @@
-"""`python -m benchmarks.race.work NAME …`: the process in which a contestant trains. `running` starts it."""
+"""`python -m benchmarks.race.work NAME …`: the process in which a contestant trains. `running` starts it.
+
+PyTorch and all that needs it are imported late: the process watches for the end of its parent from its first moment.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ import sys
 import threading
 from pathlib import Path
 
-import torch
-
-from benchmarks.race.contestants import CONTESTANTS
-from benchmarks.race.task import Task, write
-from benchmarks.result import machine
 from mmmc.study.tied import end_with_parent
-from mmmc.training.memory import keep_freed_memory
 
 
 def main() -> int:
     """Train, predict and leave two files."""
+    import torch
+
+    from benchmarks.race.contestants import CONTESTANTS
+    from benchmarks.race.task import Task, write
+    from benchmarks.result import machine
+    from mmmc.training.memory import keep_freed_memory
+
     parser = argparse.ArgumentParser("python -m benchmarks.race.work", description=__doc__)
     parser.add_argument("name", choices=CONTESTANTS)
     parser.add_argument("--data", type=Path, required=True)
