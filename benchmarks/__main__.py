@@ -95,6 +95,7 @@ def measure(name: str, arguments: Sequence[str]) -> int:
     import torch
 
     from benchmarks import result
+    from benchmarks.intervals import ENOUGH
     from benchmarks.setting import Setting
 
     module = import_module(f"benchmarks.suite.{name}")
@@ -111,7 +112,7 @@ def measure(name: str, arguments: Sequence[str]) -> int:
     asked = {"most": config.rounds, "seconds": config.seconds, "within": config.within}
     asked = {key: value for key, value in asked.items() if value is not None}
     if config.rounds is not None:
-        asked["least"] = min(config.rounds, 3)
+        asked["least"] = min(config.rounds, ENOUGH)
     torch.set_num_threads(config.threads)
     only = tuple(getattr(config, "only", ()))
     rows = module.run(Setting(torch.device(config.device), config.tiny, config.threads, asked, only))

@@ -42,7 +42,9 @@ class Change:
 
     def __str__(self) -> str:
         medians = f"{quantity(self.before, self.unit)} → {quantity(self.after, self.unit)}"
-        interval = "" if math.isnan(self.ratio.low) else f" ({self.ratio.low:.3f} – {self.ratio.high:.3f})"
+        interval = (
+            "" if math.isnan(self.ratio.low) else f" ({self.ratio.low:.3f} – {self.ratio.high:.3f}){self.ratio.reserve}"
+        )
         memory = "" if self.memory is None else f", memory × {self.memory:.3f}"
         return f"{self.name}: {medians}, × {self.ratio.median:.3f}{interval}{memory}" + (
             ", WORSE" if self.worse else ""

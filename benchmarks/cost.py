@@ -70,7 +70,7 @@ def _line(what: str, printed: float | None, ratio: Estimate | None, where: str, 
     told, found = "–", None
     if ratio is not None:
         found = Difference(ratio.median - 1, ratio.low - 1, ratio.high - 1, 2)
-        interval = "" if where == EXACT else f" [{_percent(ratio.low)}, {_percent(ratio.high)}]"
+        interval = "" if where == EXACT else f" [{_percent(ratio.low)}, {_percent(ratio.high)}]{ratio.reserve}"
         told = f"{_percent(ratio.median)} %{interval} ({where})"
     cells = [what, "–" if printed is None else f"{_percent(printed)} %", told, verdict(found, MARGIN)]
     return f"| {' | '.join([*cells, f'`{command}`'])} |"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.goals import Goal, goals
+from benchmarks.goals import Goal, goals, gpu_goals
 from benchmarks.intervals import Estimate, median
 from benchmarks.result import Result, quantity, read
 from benchmarks.suite.assigners import COUNTS, PARTS, row_name
@@ -64,7 +64,8 @@ def results(folder: Path) -> dict[str, Result]:
 
 def tables(found: Mapping[str, Result]) -> dict[str, str]:
     """The tables by name, each between its comments."""
-    made = {"goals": goals_table(found), "crowds": crowds_table(found.get("assigners"))}
+    made = {"goals": goals_table(goals(PARTS), found), "gpu": gpu_table(found)}
+    made["crowds"] = crowds_table(found.get("assigners"))
     made["methods"] = methods_table(found.get("methods"))
     made["runtimes"] = runtimes_table(found.get("runtimes"))
     return {name: between(name, text, "python -m benchmarks report") for name, text in made.items()}
@@ -83,10 +84,10 @@ def replaced(page: str, name: str, table: str, file: Path) -> str:
     return changed
 
 
-def goals_table(found: Mapping[str, Result]) -> str:
+def goals_table(wanted: Sequence[Goal], found: Mapping[str, Result]) -> str:
     """A line for each goal."""
     lines = ["| what | goal | measured | interval of 95 % | | date | command |", "|---|---|---|---|---|---|---|"]
-    for goal in goals(PARTS):
+    for goal in wanted:
         result = found.get(goal.benchmark)
         figures = [] if result is None else goal.figures(result)
         if result is None or not figures:
@@ -95,6 +96,13 @@ def goals_table(found: Mapping[str, Result]) -> str:
             cells = [*_measured(goal, figures), result.date, f"`{result.command}`"]
         lines.append(f"| {' | '.join([goal.text, _bound(goal), *cells])} |")
     return "\n".join(lines)
+
+
+def gpu_table(found: Mapping[str, Result]) -> str:
+    """A line for each goal of a GPU, and which one it was."""
+    result = found.get("gpu")
+    table = goals_table(gpu_goals(), found)
+    return table if result is None else f"{table}\n\n{', '.join(result.machine['devices'])}, {_made_by(result)}"
 
 
 def crowds_table(result: Result | None) -> str:
@@ -121,7 +129,7 @@ def crowds_table(result: Result | None) -> str:
         last = row_name(name, COUNTS[-1])
         verdicts = [_verdict(goal, last, dict(goal.figures(result)).get(last)) for goal in (memory, growth)]
         lines.append(f"| `{name}` | {' | '.join([*cells, f'{each[0]} → {each[-1]}', *verdicts])} |")
-    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+    lines += ["", _made_by(result)]
     return "\n".join(lines)
 
 
@@ -132,8 +140,8 @@ def methods_table(result: Result | None) -> str:
     ratios = {row.name: ratio for row in result.rows if (ratio := result.ratio(row)) is not None}
     lines = ["| recipe | a step, times that of `small` | interval of 95 % |", "|---|---:|---|"]
     for name, ratio in sorted(ratios.items(), key=lambda one: one[1].median):
-        lines.append(f"| `{name}` | {ratio.median:.2f} | {ratio.low:.2f} – {ratio.high:.2f} |")
-    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+        lines.append(f"| `{name}` | {ratio.median:.2f} | {ratio.low:.2f} – {ratio.high:.2f}{ratio.reserve} |")
+    lines += ["", _made_by(result)]
     return "\n".join(lines)
 
 
@@ -148,21 +156,31 @@ def runtimes_table(result: Result | None) -> str:
         for row in (result.row(f"{name}, {way}") for way in ways):
             assert row is not None
             ratio = result.ratio(row)
-            times = "" if ratio is None else f", {ratio.median:.2f} × ({ratio.low:.2f} – {ratio.high:.2f})"
+            times = (
+                "" if ratio is None else f", {ratio.median:.2f} × ({ratio.low:.2f} – {ratio.high:.2f}){ratio.reserve}"
+            )
             cells.append(f"{quantity(median(row.values).median, 's')}{times}")
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."]
+    lines += ["", _made_by(result)]
     return "\n".join(lines)
+
+
+def _made_by(result: Result) -> str:
+    """By which command, when and where."""
+    return f"`{result.command}`, {result.date}, {result.machine['cpu']}, torch {result.machine['torch']}."
 
 
 def _measured(goal: Goal, figures: Sequence[tuple[str, Estimate]]) -> list[str]:
     """Figure, interval and verdict; of several rows those of the worst, with its name and how many met the goal."""
     name, figure = figures[0]
-    interval = "–" if math.isnan(figure.low) else f"{_number(goal, figure.low)} – {_number(goal, figure.high)}"
+    interval = "–"
+    if not math.isnan(figure.low):
+        interval = f"{_number(goal, figure.low)} – {_number(goal, figure.high)}{figure.reserve}"
     told, verdict = _number(goal, figure.median), _verdict(goal, name, figure)
     if len(goal.rows) > 1:
         met, missing = sum(goal.met(row, one.median) for row, one in figures), len(goal.rows) - len(figures)
-        told, verdict = f"{told} ({name.split(',')[0]})", f"{verdict}: {met} of {len(goal.rows)}"
+        which = name.split(",")[0].rpartition(": ")[2]
+        told, verdict = f"{told} ({which})", f"{verdict}: {met} of {len(goal.rows)}"
         verdict += f", {missing} not measured" if missing else ""
     return [told, interval, verdict]
 
@@ -182,4 +200,4 @@ def _bound(goal: Goal) -> str:
 def _number(goal: Goal, value: float) -> str:
     if goal.unit == "%":
         return f"{100 * value:.3g} %"
-    return f"{value:,.0f} {goal.unit}" if value >= 100 else f"{value:.3g} {goal.unit}"
+    return (f"{value:,.0f} {goal.unit}" if value >= 100 else f"{value:.3g} {goal.unit}").rstrip()

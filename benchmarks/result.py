@@ -66,9 +66,9 @@ class Result:
         """The row of this name; it may be one without values."""
         return next((row for row in self.rows if row.name == name), None)
 
-    def ratio(self, row: Row) -> Estimate | None:
-        """A row's values over those of the row that it is compared with."""
-        base = self.row(row.against)
+    def ratio(self, row: Row, against: str = "") -> Estimate | None:
+        """A row's values over those of another row of the same rounds: of the one that it is compared with, usually."""
+        base = self.row(against or row.against)
         return paired_ratio(row.values, base.values) if row.values and base is not None and base.values else None
 
 
@@ -137,7 +137,7 @@ def table(result: Result) -> str:
         )
         ratio = result.ratio(row)
         if ratio is not None:
-            line += f", {ratio.median:.3g} × {row.against} ({ratio.low:.3g} – {ratio.high:.3g})"
+            line += f", {ratio.median:.3g} × {row.against} ({ratio.low:.3g} – {ratio.high:.3g}){ratio.reserve}"
         line += f", {len(row.values)} rounds"
         line += "" if row.memory_mb is None else f", {row.memory_mb:.0f} MB"
         lines.append(line + (f"; {row.note}" if row.note else ""))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.intervals import paired_ratio
+from benchmarks.intervals import ENOUGH, paired_ratio
 from benchmarks.result import Row
 
 Rival = Callable[[], float]
@@ -29,7 +29,7 @@ class Effort:
     """
 
     warmup: int = 1
-    least: int = 5
+    least: int = ENOUGH
     most: int = 40
     seconds: float = 60.0
     within: float = 0.02

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.cost import table as cost_table
-from benchmarks.goals import Goal
-from benchmarks.report import RESULTS, goals_table, results, tables
+from benchmarks.goals import Goal, goals
+from benchmarks.report import RESULTS, gpu_table, results, tables
+from benchmarks.report import goals_table as table_of
 from benchmarks.result import Result, Row, read, write
 from benchmarks.scaling import Work, duration, scale
 from benchmarks.scaling import table as scaling_table
@@ -127,6 +128,11 @@ def test_what_cannot_be_compared(
     assert ("Different machines: threads 1 and 2" in capsys.readouterr().out) == forced
 
 
+def goals_table(found: dict[str, Result]) -> str:
+    """The goals of a CPU, without assigners."""
+    return table_of(goals(()), found)
+
+
 def line(table: str, text: str) -> list[str]:
     """The cells of the line about this."""
     return [cell.strip() for cell in next(row for row in table.splitlines() if text in row).strip("|").split("|")]
@@ -176,6 +182,53 @@ def test_more_is_better_where_a_goal_says_so() -> None:
     assert line(table, "efficiency")[1:5] == ["–", "80 %", "80 % – 80 %", "–"]
 
 
+def test_like_is_shown_beside_like() -> None:
+    """Ours in bf16 is four times faster than theirs in fp32, and twice as fast as theirs in bf16."""
+    base, seconds = "inference, torchvision, fp32", {"torchvision, fp32": 4.0, "torchvision, bf16": 2.0}
+    seconds |= {"mmmc, fp32": 2.0, "mmmc, bf16": 1.0}
+    rows = [Row(f"inference, {name}", (value,) * 6, against=base) for name, value in seconds.items()]
+    result = replace(RESULT, benchmark="torchvision", command=f"{RESULT.command} --only inference", rows=tuple(rows))
+    lines = goals_table({"torchvision": result}).splitlines()
+    first = next(number for number, row in enumerate(lines) if "inference, times faster" in row)
+    told = [line("\n".join(lines[first + 1 + number :]), "the same")[:5] for number in range(2)]
+    assert told == [
+        ["the same: our bf16 than its fp32", "≥ 2 ×", "4 ×", "4 × – 4 ×", "met"],
+        ["the same: our bf16 than its bf16", "–", "2 ×", "2 × – 2 ×", "–"],
+    ]
+
+
+def test_a_gpu_has_its_own_goals() -> None:
+    """What is missing is not measured, as where a part failed; a step that waits is missed, with its method."""
+    fcos, theirs = "training: FCOS, batch 16, bf16", "training: torchvision's FCOS, batch 16, bf16"
+    rows = (
+        Row(fcos, (1.0,) * 6, memory_mb=100.0),
+        Row("training: MMMC, batch 16, bf16", (1.05,) * 6, against=fcos, memory_mb=150.0),
+        Row(theirs, (1.0,) * 6, against=fcos, memory_mb=200.0),
+        Row("training: APS's share, batch 16, bf16", (0.02,) * 6, unit="1"),
+        Row("waits: FCOS", (1.0,) * 6),
+        Row("waits: MMMC", skipped="it waits", failed=True),
+        Row("inference", skipped="out of memory", failed=True),
+        Row("compiled: MMMC, eager", (2.0,) * 6),
+        Row("compiled: MMMC, CUDA graph", (1.0,) * 6, against="compiled: MMMC, eager"),
+        *(Row(f"compiled: {name}", skipped="no") for name in ("MMMC, torch.compile", "FCOS, torch.compile")),
+        Row("compiled: FCOS, CUDA graph", skipped="no"),
+    )
+    machine = {**MACHINE, "devices": ["a GPU"]}
+    table = gpu_table({"gpu": replace(RESULT, benchmark="gpu", machine=machine, rows=rows)})
+    told = {cells[0]: cells[1:5] for cells in (line(table, row) for row in table.splitlines() if row.startswith("| "))}
+    assert told["training step of MMMC over FCOS's: R50, 800 × 1333, batch 16, bf16"][1:4:2] == ["1.05 ×", "met"]
+    assert told["the same, over torchvision's FCOS"][1:4:2] == ["1.05 ×", "**missed**"]
+    assert told["APS's share of that step"][1:4:2] == ["2 %", "met"]
+    assert told["methods whose training step waits for the device: `small`, bf16"] == [
+        *("≤ 0", "1 (MMMC)", "–", "**missed**: 1 of 4, 2 not measured")
+    ]
+    assert told["peak memory of that step over that of torchvision's FCOS"] == ["–", "0.75 ×", "–", "–"]
+    assert told["pictures a second of MMMC by a CUDA graph over eager ones"][1] == "2 ×"
+    assert told["the same: batch 16"][1] == "not measured"
+    assert table.endswith("a GPU, `python -m benchmarks step`, 2026-01-02, a, torch 2.11.0.")
+    assert gpu_table({}).count("not measured") == len(told) - 1
+
+
 def crowd(memory: dict[str, float]) -> Result:
     """Rows of assigners whose time grows a hundredfold, but for OTA's."""
     rows = []
@@ -192,7 +245,7 @@ def test_of_all_assigners_the_worst_counts() -> None:
     table = tables({"assigners": crowd({"APS": 290.0, "FCOS": 50.0, "OTA": 500.0})})
     memory, growth = line(table["goals"], "extra memory"), line(table["goals"], "time with 1,000")
     assert memory[1:5] == ["≤ 300 MB", "290 MB (APS)", "–", "met: 3 of 15, 12 not measured"]
-    assert growth[1:5] == ["≤ 100 ×", "101 × (OTA)", "101 × – 101 ×", "**missed**: 2 of 15, 12 not measured"]
+    assert growth[1:5] == [*("≤ 100 ×", "101 × (OTA)", "101 × – 101 × (75 %)", "**missed**: 2 of 15, 12 not measured")]
     assert line(table["crowds"], "`APS`")[1:] == [
         *("1 s, 3 MB", "10 s, 29 MB", "99 s, 290 MB", "100.0 → 99.0", "met", "met")
     ]
@@ -207,7 +260,7 @@ def test_methods_stand_in_the_order_of_their_cost() -> None:
     rows.append(Row("small_b", (3.0,) * 3, against="small"))
     table = tables({"methods": replace(RESULT, benchmark="methods", rows=tuple(rows))})["methods"]
     told = [row for row in table.splitlines() if row.startswith("| `")]
-    assert told == ["| `small_b` | 1.50 | 1.50 – 1.50 |", "| `small_a` | 2.50 | 2.50 – 2.50 |"]
+    assert told == ["| `small_b` | 1.50 | 1.50 – 1.50 (75 %) |", "| `small_a` | 2.50 | 2.50 – 2.50 (75 %) |"]
 
 
 def test_a_row_that_a_goal_looks_for_must_be_there() -> None:
@@ -261,7 +314,7 @@ def test_what_is_not_measured_costs_nothing_known(tmp_path: Path) -> None:
     _, _, parameters, _, picture, _, step, rfa = cost_table(tmp_path).splitlines()
     assert "| +0.4 % (exact) | seen |" in parameters
     assert "| +0.7 % | – | not run yet | `python -m benchmarks detector` |" in picture
-    assert "| – | +10.0 % [+10.0, +10.0] (" in step
+    assert "| – | +10.0 % [+10.0, +10.0] (50 %) (" in step
     assert "| not seen | `python -m benchmarks step` |" in step
     assert "| – | – | not run yet |" in rfa
 

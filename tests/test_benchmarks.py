@@ -16,8 +16,8 @@ import torch
 from tiny_export import unchecked_types
 
 from benchmarks.__main__ import VERBS, benchmarks, main, options, without_files
-from benchmarks.goals import goals
-from benchmarks.intervals import median, paired_ratio, unpaired_ratio
+from benchmarks.goals import goals, gpu_goals
+from benchmarks.intervals import ENOUGH, median, paired_ratio, unpaired_ratio
 from benchmarks.memory import Peak, apart
 from benchmarks.result import Result, read
 from benchmarks.setting import Setting
@@ -89,12 +89,22 @@ def test_the_ratio_is_that_of_each_round() -> None:
     assert (inverse.median, inverse.low, inverse.high) == (0.5, 0.25, 1)
 
 
-def test_intervals_hold_the_median_about_as_often_as_they_say() -> None:
-    """Of a skewed law, as times follow one."""
+@pytest.mark.parametrize(
+    ("rounds", "coverage", "held"),
+    [(2, 0.5, 0.5), (3, 0.75, 0.75), (5, 0.9375, 0.9375), (6, 0.95, 0.96875), (9, 0.95, 0.9609), (15, 0.95, 0.9648)],
+)
+def test_intervals_hold_the_median_as_often_as_they_say(rounds: int, coverage: float, held: float) -> None:
+    """Of a skewed law, as times follow one. Tables of the sign test: of 9 one is left out at both ends, of 15 three."""
     random = np.random.default_rng(1)
-    samples = [random.lognormal(size=15).tolist() for _ in range(300)]
-    held = sum(found.low <= 1 <= found.high for found in map(median, samples))
-    assert 0.9 < held / 300 < 0.99
+    found = [median(random.lognormal(size=rounds).tolist()) for _ in range(4000)]
+    assert {one.coverage for one in found} == {coverage}
+    assert sum(one.low <= 1 <= one.high for one in found) / 4000 == pytest.approx(held, abs=0.02)
+
+
+def test_an_interval_of_few_rounds_says_so() -> None:
+    assert median([1.0, 2.0, 3.0]).inverse().times(2).reserve == " (75 %)"
+    assert unpaired_ratio([1.0] * 9, [1.0] * 4).reserve == " (88 %)"
+    assert median([1.0] * ENOUGH).reserve == ""
 
 
 def test_a_single_round_has_no_interval() -> None:
@@ -175,9 +185,12 @@ def test_the_slower_ones_run(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_that_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
+    """And has all rows that the goals of a GPU look at, but for smaller batches."""
     assert main(["gpu", "--tiny", "--out", str(tmp_path / "gpu.json"), "--picture", str(tmp_path / "gpu.png")]) == 0
-    skipped = {row.skipped for row in read(tmp_path / "gpu.json").rows} - {""}
-    assert skipped == {"needs a CUDA device"}
+    rows = read(tmp_path / "gpu.json").rows
+    assert {row.skipped for row in rows} - {""} == {"needs a CUDA device"}
+    looked_at = {name for goal in gpu_goals() for name in (*goal.rows, goal.against) if name}
+    assert {name.replace("batch 16", "batch 2") for name in looked_at} <= {row.name for row in rows}
     assert (tmp_path / "gpu.png").stat().st_size > 20_000
 
 

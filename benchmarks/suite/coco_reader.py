@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.intervals import ENOUGH
 from benchmarks.memory import fresh
 from benchmarks.result import Row
 from benchmarks.setting import Setting
@@ -28,7 +29,7 @@ TINY = 100
 def run(setting: Setting) -> list[Row]:
     """Seconds after the import, and the most that the whole process holds."""
     factor = TINY if setting.tiny else 1
-    effort = setting.effort(most=3)
+    effort = setting.effort(most=ENOUGH)
     found = []
     with TemporaryDirectory() as folder:
         file = Path(folder) / "instances_train.json"

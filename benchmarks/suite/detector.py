@@ -24,5 +24,5 @@ def run(setting: Setting) -> list[Row]:
             for name, detector in detectors.items()
         }
         pairs = {f"MMMC, {precision}": f"FCOS, {precision}"}
-        rows += interleaved(clocks, pairs, setting.effort(least=4, seconds=90))
+        rows += interleaved(clocks, pairs, setting.effort(seconds=90))
     return rows

@@ -28,7 +28,7 @@ def run(setting: Setting) -> list[Row]:
         "pycocotools": timed(lambda: reference(truth, results), setting.device),
         "mmmc": timed(lambda: score(truth, results), setting.device),
     }
-    return interleaved(clocks, {"mmmc": "pycocotools"}, setting.effort(warmup=0, least=3, most=7, within=0.05))
+    return interleaved(clocks, {"mmmc": "pycocotools"}, setting.effort(warmup=0, most=7, within=0.05))
 
 
 def scene(pictures: int, detections: int = DETECTIONS) -> tuple[dict[str, Any], list[dict[str, Any]]]:

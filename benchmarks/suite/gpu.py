@@ -97,7 +97,7 @@ def training(setting: Setting) -> list[Row]:
     rows = against_first(builders, setting, f", batch {pictures}, bf16")
     share = AssignersShare(recipes["MMMC"], batch, CLASSES, setting.device, precision="bf16")
     name = f"APS's share, batch {pictures}, bf16"
-    return rows + interleaved({name: share}, {}, setting.effort(least=5, most=9), unit="1")
+    return rows + interleaved({name: share}, {}, setting.effort(most=9), unit="1")
 
 
 def against_first(builders: Mapping[str, Callable[[], Call]], setting: Setting, suffix: str) -> list[Row]:
@@ -110,7 +110,7 @@ def against_first(builders: Mapping[str, Callable[[], Call]], setting: Setting, 
         memory[name + suffix] = peak.extra
         clocks[name + suffix] = timed(call, setting.device)
     first, *others = clocks
-    return remembering(interleaved(clocks, dict.fromkeys(others, first), setting.effort(least=4)), memory)
+    return remembering(interleaved(clocks, dict.fromkeys(others, first), setting.effort()), memory)
 
 
 def compiled(setting: Setting) -> list[Row]:

@@ -41,9 +41,9 @@ def steps(kind: str, setting: Setting) -> list[Row]:
         name: timed(Step(recipe, batch, classes, setting.device), setting.device) for name, recipe in named.items()
     }
     pairs = {name: f"FCOS, {kind}" for name in clocks if not name.startswith("FCOS, ")}
-    rows = remembering(interleaved(clocks, pairs, setting.effort(least=4, seconds=120)), memory)
+    rows = remembering(interleaved(clocks, pairs, setting.effort(seconds=120)), memory)
     share = {f"APS's share, {kind}": AssignersShare(recipes["MMMC"], batch, classes, setting.device)}
-    return rows + interleaved(share, {}, setting.effort(least=5, most=9), unit="1")
+    return rows + interleaved(share, {}, setting.effort(most=9), unit="1")
 
 
 def _memory(recipe: Recipe, batch: Batch, classes: int, setting: Setting) -> float | None:
