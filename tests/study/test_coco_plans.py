@@ -40,7 +40,11 @@ def test_every_run_of_the_paper_trains_and_fills_its_table(tmp_path: Path, monke
             records.append(plan.records, {**record, "name": each.name})
             trained += 1
         (table,) = filled(paper_table(number), [plan])
-        assert table.missing == (), number
+        # Two steps end near the last sixth alone, which is said of each run.
+        assert all(sentence.endswith("for no epoch with a look at labels ends near.") for sentence in table.missing), (
+            number
+        )
+        assert bool(table.missing) == bool(table.rows[0].row.measure)
         assert plan.missing() == []
     # Tables 4 and 5 are of two runs of Table 2, and Tables 3 and 6 share some with it.
     assert trained == 3 + 6 + 7 + 0 + 0 + 3 + 10
