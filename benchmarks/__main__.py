@@ -21,7 +21,7 @@ VERBS = {
     "compare": "Two JSON files of one benchmark side by side; status 1 if the second is slower or bigger.",
     "report": "The goals and what the JSON files say of them, as it stands in docs/performance.md.",
     "cost": "What RFA and APS cost, which the paper calls nothing, as it stands in docs/reproduction.md.",
-    "operators": "Where a training step spends its time, operator by operator, as it stands in docs/performance.md.",
+    "roofline": "What bounds a training step on a CPU: its convolutions at the rate of a large one, for the same page.",
     "race": "AP per CPU minute: several detectors train on one set for the same time. Has verbs of its own.",
     "scaling": "What a training on COCO costs on paper, on 1, 8 and 64 GPUs, as it stands in docs/scaling.md.",
 }

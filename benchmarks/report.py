@@ -12,6 +12,7 @@ from benchmarks.goals import Goal, goals, gpu_goals
 from benchmarks.intervals import Estimate, median
 from benchmarks.result import Result, quantity, read
 from benchmarks.suite.assigners import COUNTS, PARTS, row_name
+from benchmarks.suite.operators import ALL, OTHERS
 from mmmc.errors import InputError
 from mmmc.files import write_text
 
@@ -68,6 +69,7 @@ def tables(found: Mapping[str, Result]) -> dict[str, str]:
     made["crowds"] = crowds_table(found.get("assigners"))
     made["methods"] = methods_table(found.get("methods"))
     made["runtimes"] = runtimes_table(found.get("runtimes"))
+    made["operators"] = operators_table(found.get("operators"))
     return {name: between(name, text, "python -m benchmarks report") for name, text in made.items()}
 
 
@@ -163,6 +165,23 @@ def runtimes_table(result: Result | None) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", _made_by(result)]
     return "\n".join(lines)
+
+
+def operators_table(result: Result | None) -> str:
+    """Operators of a training step, by the time that they take themselves."""
+    if result is None:
+        return "Operators of a step: not measured (`python -m benchmarks operators`)."
+    step = result.row(ALL)
+    assert step is not None
+    whole = median(step.values).median
+    lines = ["| MMMC, `small`: operator | calls | ms | share |", "|---|---:|---:|---:|"]
+    for row in result.rows:
+        seconds = median(row.values).median
+        name = row.name if row.name in (OTHERS, ALL) else f"`{row.name}`"
+        lines.append(
+            f"| {name} | {row.note.removesuffix(' calls')} | {1000 * seconds:.0f} | {100 * seconds / whole:.0f} % |"
+        )
+    return "\n".join([*lines, "", f"{_made_by(result)} Profiled."])
 
 
 def _made_by(result: Result) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from benchmarks.__main__ import main
 from benchmarks.cost import table as cost_table
@@ -14,7 +16,10 @@ from benchmarks.goals import Goal, goals
 from benchmarks.report import RESULTS, gpu_table, results, tables
 from benchmarks.report import goals_table as table_of
 from benchmarks.result import Result, Row, read, write
-from benchmarks.scaling import Work, duration, scale
+from benchmarks.roofline import Work
+from benchmarks.roofline import table as roofline_table
+from benchmarks.scaling import Work as ScalingWork
+from benchmarks.scaling import duration, scale
 from benchmarks.scaling import table as scaling_table
 
 ROOT = Path(__file__).parent.parent
@@ -263,6 +268,34 @@ def test_methods_stand_in_the_order_of_their_cost() -> None:
     assert told == ["| `small_b` | 1.50 | 1.50 – 1.50 (75 %) |", "| `small_a` | 2.50 | 2.50 – 2.50 (75 %) |"]
 
 
+def test_operators_stand_with_their_share_of_the_step() -> None:
+    rows = (Row("aten::mm", (0.3,), note="7 calls"), Row("all others", (0.1,)), Row("a step", (0.4,)))
+    table = tables({"operators": replace(RESULT, benchmark="operators", rows=rows)})["operators"]
+    assert [row for row in table.splitlines() if row.startswith("| ")][1:] == [
+        "| `aten::mm` | 7 | 300 | 75 % |",
+        "| all others |  | 100 | 25 % |",
+        "| a step |  | 400 | 100 % |",
+    ]
+
+
+def test_the_work_of_a_step_by_hand() -> None:
+    """Two convolutions on 4 × 4 cells: the first is frozen, the second has groups and trains, and so does its input."""
+    frozen = nn.Conv2d(3, 4, 3, padding=1).requires_grad_(False)
+    layers = nn.Sequential(frozen, nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1, groups=4))
+    counted = Work()
+    counted.watch(layers)
+    layers(torch.zeros(1, 3, 4, 4))
+    assert counted.elements == 3 * 64
+    # Products: one of the frozen, two of the next, whose input needs no gradient, three of the last.
+    assert counted.operations == 2 * 64 * (1 * 3 * 9 + 2 * 4 + 3 * 1 * 9)
+
+
+def test_the_roofline_in_the_page_is_what_its_command_prints() -> None:
+    assert roofline_table(RESULTS) in (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"), (
+        "python -m benchmarks roofline --into docs/performance.md"
+    )
+
+
 def test_a_row_that_a_goal_looks_for_must_be_there() -> None:
     goal = Goal("a", "step", ("MMMC, huge",), "ratio", 1.2)
     with pytest.raises(ValueError, match="'step' has no row 'MMMC, huge'"):
@@ -321,7 +354,7 @@ def test_what_is_not_measured_costs_nothing_known(tmp_path: Path) -> None:
 
 def test_scaling_by_hand() -> None:
     """A quarter of 989 TFLOP/s does two pictures of 12.3625 TFLOP in 0.1 s; a ring of 8 sends 2 · 7/8 of 400 MB."""
-    one = scale(Work(4_362_500_000_000, 8_000_000_000_000, 3_350_000_000, 400_000_000), 8)
+    one = scale(ScalingWork(4_362_500_000_000, 8_000_000_000_000, 3_350_000_000, 400_000_000), 8)
     assert one.operations == pytest.approx(0.1)
     assert one.memory == pytest.approx(0.002)
     assert one.reduce == pytest.approx(0.7 / 450)

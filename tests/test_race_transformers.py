@@ -26,6 +26,18 @@ def test_the_backbone_tells_pictures_apart(name: str) -> None:
         assert (level[0] - level[1]).std() > 0.1 * level.std()
 
 
+@torch.no_grad()
+def test_boxes_are_in_the_pixels_of_the_picture() -> None:
+    """All queries answer; at first their boxes lie all over the picture, so some reach beyond squares of 320."""
+    torch.manual_seed(0)
+    picture = torch.randint(256, (3, 480, 640), dtype=torch.uint8)
+    boxes, scores, labels = by_transformers.detect(by_transformers.d_fine(3).eval(), picture)
+    assert len(boxes) == len(scores) == len(labels) == 300
+    assert boxes.isfinite().all()
+    assert 320 < boxes[:, 0::2].mean(dim=1).max() < 640
+    assert set(labels.tolist()) <= {0, 1, 2}
+
+
 @pytest.mark.parametrize(("name", "rate"), [("rt-detr", 1e-4 * 0.5**0.5), ("d-fine", 8e-4 / 4)])
 def test_rates_are_scaled_to_the_batch(name: str, rate: float) -> None:
     """By the square root: 8 pictures for RT-DETR's 16 and D-FINE's 128."""
