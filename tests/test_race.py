@@ -166,11 +166,11 @@ def test_a_missing_environment_is_nobodys_result(
 
 
 def test_a_run_that_is_ended_from_outside_is_not_recorded(tiny_set: Path, tmp_path: Path) -> None:
-    suicide = [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"]
+    ends_itself = [sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"]
 
     def start(name: str, _: Contestant, task: Task) -> None:
         if name == "bad":
-            wait_for(suicide, os.environ, task.out / "log.txt", limit=60)
+            wait_for(ends_itself, os.environ, task.out / "log.txt", limit=60)
         write(well_trained(task), MACHINE, task.out)
 
     said: list[str] = []
@@ -178,7 +178,7 @@ def test_a_run_that_is_ended_from_outside_is_not_recorded(tiny_set: Path, tmp_pa
     assert [record["contestant"] for record in load(tmp_path / "race.jsonl")] == ["good"]
     assert "cut: bad, tiny, 1 min, seed 0: ended by SIGTERM".replace("tiny", tiny_set.name) in said
     with pytest.raises(Cut):
-        wait_for(suicide, os.environ, tmp_path / "log.txt", limit=60)
+        wait_for(ends_itself, os.environ, tmp_path / "log.txt", limit=60)
 
 
 def test_a_run_that_hangs_is_ended_with_all_that_it_began(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def train(variant: str, task: Task) -> Trained:
         unit_seconds=plain if epochs <= CLOSE_MOSAIC else mosaic,
         threads=threads,
         settings={**settings(variant), "epochs": epochs, "source": "docs.ultralytics.com/modes/train, defaults"},
-        versions=json.loads(_call(task, [_python(task), "-c", VERSIONS])),
+        versions=json.loads(_call(task, [_program(task, "python"), "-c", VERSIONS])),
     )
 
 
@@ -120,18 +120,17 @@ def read_labels(folder: Path, val: CocoSet) -> list[dict[str, Any]]:
 
 def _yolo(task: Task, subject: str, verb: str, options: Mapping[str, Any]) -> int:
     """Call `yolo`, and say with how many threads it computed."""
-    assert task.environment is not None
     told = task.out / "threads.txt"
-    command = [_python(task), with_threads.__file__, str(task.threads), str(told)]
-    command += [str(task.environment / "bin" / "yolo"), subject, verb]
+    command = [_program(task, "python"), with_threads.__file__, str(task.threads), str(told)]
+    command += [_program(task, "yolo"), subject, verb]
     _call(task, command + [f"{key}={value}" for key, value in options.items()])
     return int(told.read_text())
 
 
-def _python(task: Task) -> str:
-    """The Python of its environment."""
+def _program(task: Task, name: str) -> str:
+    """A program of its environment."""
     assert task.environment is not None
-    return str(task.environment / "bin" / "python")
+    return str(task.environment / "bin" / name)
 
 
 def _call(task: Task, command: list[str]) -> str:
