@@ -71,15 +71,15 @@ def positions(mask: Tensor) -> list[int]:
     return mask.flatten().nonzero().flatten().tolist()
 
 
-def two_objects(
+def row_labels(
     rule: APS, boxes: list[list[float]], cls: Sequence[Sequence[float]], predicted: Sequence[Sequence[float]]
 ) -> tuple[list[int], list[int]]:
-    """`gt` and states for objects of classes 0 and 1 in a row of points of stride 8.
+    """`gt` and states for objects of classes 0, 1 … in a row of points of stride 8.
 
     Args:
         rule: with `class_loss = focal_gt_only` set here.
         boxes: of the objects.
-        cls: for each point the logits of both classes.
+        cls: for each point the logits of their classes.
         predicted: the box of each point.
     """
     prediction = Prediction(torch.tensor([cls]), torch.tensor([predicted]), torch.zeros(1, len(cls)))

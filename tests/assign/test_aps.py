@@ -20,7 +20,7 @@ from mmmc.testing import check_assigner, make_scene, make_target
 from . import aps_reference
 from .aps_scenes import (
     AUTHORS,
-    two_objects,
+    row_labels,
 )
 
 # --- the slow reference
@@ -181,8 +181,8 @@ def test_the_smallest_first_rule_cannot_see_the_order_of_equal_areas() -> None:
     """Named in the docs: between objects of equal area `area_first` gives the point to the first, whatever it costs."""
     box, other = [0.0, 0.0, 16.0, 8.0], [0.0, 0.0, 8.0, 16.0]
     given: dict[str, Any] = {"cls": [[-6.0, 6.0]], "predicted": [[0.0, 0.0, 8.0, 8.0]]}
-    assert two_objects(APS(conflict="area_first"), [box, other], **given)[0] == [0]
-    assert two_objects(APS(conflict="min_cost"), [box, other], **given)[0] == [1]
+    assert row_labels(APS(conflict="area_first"), [box, other], **given)[0] == [0]
+    assert row_labels(APS(conflict="min_cost"), [box, other], **given)[0] == [1]
 
 
 def test_without_both_steps_objects_may_stay_without_although_points_are_left() -> None:

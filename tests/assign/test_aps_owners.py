@@ -24,9 +24,9 @@ from .aps_scenes import (
     kept,
     losses_prediction,
     positions,
+    row_labels,
     row_points,
     steps,
-    two_objects,
 )
 
 # --- step 5: conflicts and fallback
@@ -40,17 +40,17 @@ def test_a_point_that_two_objects_want() -> None:
     """
     large, small = [0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 8.0, 8.0]
     given: dict[str, Any] = {"boxes": [large, small], "cls": [[-6.0, 6.0]], "predicted": [large]}
-    assert two_objects(APS(conflict="min_cost"), **given) == ([1], [ObjectState.NONE_LEFT, ObjectState.CHOSEN])
-    assert two_objects(APS(conflict="max_iou"), **given) == ([0], [ObjectState.CHOSEN, ObjectState.NONE_LEFT])
+    assert row_labels(APS(conflict="min_cost"), **given) == ([1], [ObjectState.NONE_LEFT, ObjectState.CHOSEN])
+    assert row_labels(APS(conflict="max_iou"), **given) == ([0], [ObjectState.CHOSEN, ObjectState.NONE_LEFT])
     given["cls"] = [[6.0, -6.0]]
-    assert two_objects(APS(conflict="min_cost"), **given)[0] == [0]
-    assert two_objects(APS(conflict="area_first"), **given)[0] == [1]
+    assert row_labels(APS(conflict="min_cost"), **given)[0] == [0]
+    assert row_labels(APS(conflict="area_first"), **given)[0] == [1]
 
 
 def test_an_object_that_lost_its_points_gets_its_best_free_candidate() -> None:
     """Twins over two points: both want point 0 only (the better by far). The one that loses it gets point 1."""
     box, off = [0.0, 0.0, 16.0, 16.0], [0.0, 0.0, 4.0, 16.0]
-    gt, state = two_objects(APS(), [box, box], [[2.0, 1.0], [1.0, 1.0]], [box, off])
+    gt, state = row_labels(APS(), [box, box], [[2.0, 1.0], [1.0, 1.0]], [box, off])
     assert gt == [0, 1]
     assert state == [ObjectState.CHOSEN, ObjectState.FALLBACK]
 
@@ -59,7 +59,7 @@ def test_else_the_best_free_point_in_its_box() -> None:
     """With one candidate a level both twins look at point 0 alone; point 2 is the better of the two that are free."""
     box = [0.0, 0.0, 24.0, 16.0]
     predicted = [box, [0.0, 0.0, 4.0, 16.0], [0.0, 0.0, 12.0, 16.0]]
-    gt, state = two_objects(APS(candidates_per_level=1), [box, box], [[2.0, 1.0]] * 3, predicted)
+    gt, state = row_labels(APS(candidates_per_level=1), [box, box], [[2.0, 1.0]] * 3, predicted)
     assert gt == [0, NEGATIVE, 1]
     assert state == [ObjectState.CHOSEN, ObjectState.FALLBACK]
 
@@ -67,15 +67,23 @@ def test_else_the_best_free_point_in_its_box() -> None:
 def test_else_the_best_point_of_an_object_that_keeps_another() -> None:
     """A large object takes both points; the small one holds only point 1 and gets it, since the large keeps point 0."""
     large, small = [0.0, 0.0, 16.0, 16.0], [9.0, 0.0, 16.0, 16.0]
-    gt, state = two_objects(APS(), [large, small], [[4.0, 0.0], [4.0, 0.0]], [large, large])
+    gt, state = row_labels(APS(), [large, small], [[4.0, 0.0], [4.0, 0.0]], [large, large])
     assert gt == [0, 1]
     assert state == [ObjectState.CHOSEN, ObjectState.FALLBACK]
+
+
+def test_an_object_that_gave_a_point_away_keeps_its_last() -> None:
+    """The large object takes both points and gives one to the first of two small ones, which hold one point each."""
+    boxes = [[0.0, 0.0, 16.0, 16.0], [9.0, 0.0, 16.0, 16.0], [0.0, 0.0, 7.0, 16.0]]
+    gt, state = row_labels(APS(), boxes, [[4.0, 0.0, 0.0]] * 2, [boxes[0]] * 2)
+    assert gt == [0, 1]
+    assert state == [ObjectState.CHOSEN, ObjectState.FALLBACK, ObjectState.NONE_LEFT]
 
 
 def test_an_object_stays_without_where_each_point_is_anothers_only_one() -> None:
     """Two twins in a box of one point."""
     box = [0.0, 0.0, 8.0, 8.0]
-    gt, state = two_objects(APS(), [box, box], [[2.0, 1.0]], [box])
+    gt, state = row_labels(APS(), [box, box], [[2.0, 1.0]], [box])
     assert gt == [0]
     assert state == [ObjectState.CHOSEN, ObjectState.NONE_LEFT]
 

@@ -11,9 +11,11 @@ from scipy.optimize import linprog
 
 from mmmc.assign import OTA
 from mmmc.assign.ota import sinkhorn
+from mmmc.points import make_points
+from mmmc.structures import Prediction
 from mmmc.testing import make_target
 
-from .hand_scenes import POINTS, prediction
+from .hand_scenes import POINTS, prediction, rivals
 
 
 def test_sinkhorn_equals_the_plain_matrix_form() -> None:
@@ -61,6 +63,24 @@ def test_a_row_that_can_give_nothing_gives_nothing() -> None:
     cost = torch.tensor([[math.inf, math.inf], [1.0, 2.0]])
     plan = sinkhorn(cost, torch.tensor([0.0, 2.0]), torch.ones(2), 0.1, 10).exp()
     assert plan.tolist() == [[0, 0], pytest.approx([1, 1])]
+
+
+def test_objects_that_supply_more_than_there_are_points_leave_none_to_the_background() -> None:
+    """Twins over four points, whose boxes fit at three, supply 3 each: one of them has the fourth, at any cost."""
+    points, box = make_points([(2, 2)], (8,)), [0.0, 0, 16, 16]
+    said = Prediction(torch.zeros(1, 4, 1), torch.tensor([[box, box, box, [90.0, 90, 99, 99]]]), torch.zeros(1, 4))
+    assert (OTA()(points, said, [make_target([box, box], (16, 16))]).gt[0] >= 0).all()
+    # One of them leaves the background its one.
+    assert (OTA()(points, said, [make_target([box], (16, 16))]).gt[0] >= 0).tolist() == [True, True, True, False]
+
+
+def test_a_point_that_says_no_number_spoils_no_plan() -> None:
+    where = rivals()
+    expected = OTA()(*where).gt
+    where.prediction.logits[0, 10] = math.nan
+    found = OTA()(*where)
+    assert torch.equal(found.gt, expected)
+    assert not found.finite.any()
 
 
 def test_ota_by_hand() -> None:

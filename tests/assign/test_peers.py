@@ -127,6 +127,9 @@ def test_k_is_the_rounded_sum_of_the_best_overlaps() -> None:
     candidate = torch.tensor([[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]).bool()
     assert dynamic_k(iou, candidate, 3).tolist() == [2, 1, 1]
     assert dynamic_k(iou, candidate, 4).tolist() == [3, 1, 1]
+    # What is no number counts nothing: 0.9 + 0.7 + 0.65.
+    iou[1, 0] = math.nan
+    assert dynamic_k(iou, candidate, 4).tolist() == [2, 1, 1]
 
 
 def test_iou_losses_end_at_an_iou_of_a_hundred_millionth() -> None:

@@ -29,6 +29,7 @@ def test_atss_by_hand() -> None:
     iou = torch.tensor([[0.391304], [0.391304], [0.25], [0.111111]])
     assert ATSS.threshold(iou, torch.ones_like(iou).bool()).item() == pytest.approx(0.420168, abs=1e-5)
     assert ATSS.threshold(iou[1:3], torch.ones(2, 1).bool()).item() == pytest.approx(0.420570, abs=1e-5)
+    assert ATSS.threshold(iou[:1], torch.ones(1, 1).bool()).item() == pytest.approx(0.391304)
     all_eight = torch.tensor([0.391304] * 4 + [0.25, 0.111111, 0.111111, 0.052632])[:, None]
     assert ATSS.threshold(all_eight, torch.ones(8, 1).bool()).item() == pytest.approx(0.410728, abs=1e-5)
     empty = ATSS(topk=2, square_strides=2.0)(POINTS, prediction({}), [target])
@@ -146,6 +147,8 @@ def test_dynamic_soft_label_by_hand() -> None:
     assert rule.class_cost(said, target, torch.zeros(20, 1))[0, 0].item() == pytest.approx(0.5 * math.log(2))
     assert rule.class_cost(said, target, torch.full((20, 1), 0.5))[0, 0].item() == pytest.approx(0.25 * math.log(2))
     assert rule.prior(POINTS, POINTS.xy, target.boxes)[0, 0].item() == pytest.approx(0.005095, rel=1e-3)
+    # Beyond 33 strides it stays a number that float32 can hold.
+    assert rule.prior(POINTS, POINTS.xy, 100 * target.boxes)[0, 0].item() == pytest.approx(1e30)
 
 
 def test_no_rule_gives_a_point_out_of_the_object_with_the_wrong_class_in_doubt() -> None:

@@ -179,5 +179,8 @@ def test_tal() -> None:
     assert owned(found) == {A: [0, 1, 4], B: [2, 16]}
     assert [found.score[0, p].item() for p in (0, 1, 4)] == pytest.approx([1, 0.071191, 0.046656], abs=1e-6)
     assert [found.score[0, p].item() for p in (2, 16)] == pytest.approx([0.024300, 0.833333], abs=1e-6)
+    # By the square of the probability point 1 has 0.2² · 0.75⁶ of 0.5², point 4 what it had.
+    squared = TAL(alpha=2.0)(*where)
+    assert [squared.score[0, p].item() for p in (0, 1, 4)] == pytest.approx([1, 0.028477, 0.046656], abs=1e-6)
     # Two each: A wants 0 and 16, B wants 16 and 1; nobody else wants 1 now.
     assert owned(TAL(topk=2)(*where)) == {A: [0], B: [1, 16]}

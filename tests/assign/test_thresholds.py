@@ -70,6 +70,11 @@ def test_a_cost_that_equals_the_mean_is_no_worse_than_it() -> None:
     assert positive.tolist() == [[True, True, False]]
 
 
+def test_costs_that_are_equal_but_for_rounding_are_all_positive_beside_entries_that_are_no_candidates() -> None:
+    positive, _ = parted(torch.tensor([[0.7, 0.7 + 5e-7, torch.nan]]), torch.tensor([[True, True, False]]), "c")
+    assert positive.tolist() == [[True, True, False]]
+
+
 @pytest.mark.parametrize(
     ("better", "worse", "positive"),
     [
@@ -131,6 +136,7 @@ BOUNDS: list[tuple[type[Assigner], dict[str, float]]] = [
     ),
     *((SAPD, {"soft_levels": 1}), (FreeAnchor, {"bag": 1, "box_factor": 0.0}), (MAL, {"progress": 0.0})),
     (MAL, {"progress": 1.0}),
+    *((kind, {"square_strides": 0.5}) for kind in (ATSS, MaxIoU, PAA)),
     *((IQDet, {"samples": 1, "deviation": 0.1}), (IQDet, {"deviation": 2.0})),
     *((AutoAssign, {"confidence": 0.0, "box_power": 0.0}), (DW, {"sharpness": 0.0, "norm_sharpness": 0.0})),
 ]

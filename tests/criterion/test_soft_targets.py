@@ -157,6 +157,8 @@ def test_the_term_of_bins() -> None:
     where = binned(torch.zeros(4, 3), torch.zeros(4, 3), torch.zeros(4, 3))
     found = sums(DenseCriterion(box_weight="none", distribution_factor=0.5), where, labels(0, -1, -1))
     assert found["distribution"] == pytest.approx((0.5 * math.log(3), 1.0))
+    found = sums(DenseCriterion(box_weight="none"), where, labels(0, -1, -1))
+    assert found["distribution"] == pytest.approx((0.25 * math.log(3), 1.0))
     # Bins with probabilities 1/2, 1/4, 1/4: three sides of 1/2 lose 1.5 log 2, the one of 3/2 loses 2 log 2.
     uneven = torch.tensor([0.5, 0.25, 0.25]).log().expand(4, 3)
     where = binned(uneven, torch.zeros(4, 3), torch.zeros(4, 3))
