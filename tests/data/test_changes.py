@@ -23,6 +23,22 @@ def test_repairs_are_lines_of_json(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == 2 * [expected | {"fault": repair.fault, "action": "dropped"}]
 
 
+def test_what_copies_are_without_is_said(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Polygons and attributes where there are some, whoever writes; not the empty lists that many tools write."""
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    file = data / "annotations/instances_train.json"
+    said = "segmentation and attributes of annotations are not copied: boxes, classes, areas and crowds are."
+    empty, full = {"segmentation": [], "attributes": {}}, {"segmentation": [[1, 1, 5, 1, 5, 5]], "attributes": {"a": 1}}
+    for fields in (empty, full):
+        content = json.loads(file.read_text())
+        content["annotations"][-1].update(fields)
+        file.write_text(json.dumps(content))
+        for verb, options in (*WRITERS.items(), ("shrink", [])):
+            out = str(tmp_path / f"{verb}-{fields is full}")
+            assert main(["data", verb, str(data), *([out] if verb == "shrink" else ["--out", out]), *options]) == 0
+            assert (said in capsys.readouterr().out) == (fields is full), verb
+
+
 WRITERS = {
     "convert": ["--to", "coco"],
     "split": [],

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mmmc.cli import main
+from mmmc.data.formats import look, read
 from mmmc.data.pictures import read_picture
 from mmmc.data.shrink import shrink
 from mmmc.data.transforms import Resize
@@ -36,6 +37,18 @@ def test_pictures_and_boxes_shrink_together(tiny_set: Path, tmp_path: Path) -> N
     # What is seen stays the same but for resampling.
     picture, copy = (read_picture(each[0].file(0)).float().mean(dim=(1, 2)) for each in (before, after))
     assert (picture - copy).abs().max() < 3
+
+
+def test_every_part_of_any_format_is_shrunk(tiny_set: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    shutil.copy(data / "annotations/instances_val.json", data / "annotations/instances_test.json")
+    assert main(["data", "convert", str(data), "--to", "yolo", "--out", str(tmp_path / "yolo")]) == 0
+    for kind, folder in (("coco", data), ("yolo", tmp_path / "yolo")):
+        out = tmp_path / f"small-{kind}"
+        assert main(["data", "shrink", str(folder), str(out), "--format", kind, "--short", "32"]) == 0
+        parts = look(out).parts
+        assert [part.part for part in parts] == ["train", "val", "test"]
+        assert [len(read(part)) for part in parts] == [len(read(part)) for part in look(data).parts]
 
 
 def test_pictures_are_read_as_in_training(tiny_set: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmmc.cli import sets
-from mmmc.cli.arguments import parse, verb_parser
+from mmmc.cli.arguments import add_format, parse, verb_parser
 from mmmc.data.changes import changes
 from mmmc.data.shrink import shrink
 from mmmc.data.synthetic import make_synthetic
@@ -57,13 +57,15 @@ def shrink_set(arguments: Sequence[str]) -> None:
     parser = verb_parser("data shrink", "Copy a set with its pictures at the size of training, as JPEG.")
     parser.add_argument("folder", type=str, metavar="DATA", help="a folder as `mmmc train` takes it")
     parser.add_argument("out", type=str, metavar="OUT", help="a new or an empty folder")
+    add_format(parser)
     parser.add_argument("--short", type=int, default=256, help="shorter side in pixels")
     parser.add_argument("--long", type=int, default=320, help="longest longer side in pixels")
     parser.add_argument("--quality", type=int, default=92, help="of the JPEG files, 1 to 95")
     config = parse(parser, arguments)
     if not 1 <= config.quality <= 95:
         raise InputError(f"--quality is {config.quality}; allowed: 1 to 95.")
-    sets = shrink(config.folder, config.out, resize=Resize(config.short, config.long), quality=config.quality)
+    resize = Resize(config.short, config.long)
+    sets = shrink(config.folder, config.out, resize=resize, quality=config.quality, format=config.format)
     for pictures in sets:
         for note in changes(pictures):
             print(f"{pictures.annotations}: {note}.")

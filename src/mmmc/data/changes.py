@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmmc.data.sets import CocoSet, Repair
 from mmmc.files import write_text
+
+_BEYOND = {
+    name: re.compile(rf'"{name}"\s*:\s*(?!\[\s*\]|\{{\s*\}}|null)[\[{{"\d]'.encode())
+    for name in ("segmentation", "keypoints", "attributes", "caption")
+}
+"""Fields of annotations that copies are without, as they stand in a file where they are not empty."""
 
 REPAIRS = "repairs.jsonl"
 """The list in the folder of a set whose boxes are not all as they were read."""
@@ -23,7 +30,17 @@ def changes(pictures: CocoSet) -> list[str]:
             said.append(f"{actions.count(action)} bad boxes were {action}")
     if pictures.trimmed:
         said.append(f"{pictures.trimmed} boxes that reached out by up to one pixel were cut to their picture")
+    if beyond := left_out_of(pictures.annotations):
+        said.append(f"{' and '.join(beyond)} of annotations are not copied: boxes, classes, areas and crowds are")
     return said
+
+
+def left_out_of(file: Path) -> list[str]:
+    """Names of what a COCO file holds of its annotations and no set of ours does: what every copy is without."""
+    if file.suffix.lower() != ".json":
+        return []
+    content = file.read_bytes()
+    return [name for name, filled in _BEYOND.items() if filled.search(content)]
 
 
 def list_repairs(sets: Iterable[CocoSet], folder: Path) -> None:

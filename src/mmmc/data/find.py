@@ -1,9 +1,11 @@
-"""The annotation files and picture folders of a set, found by the names that are customary."""
+"""The annotation files and picture folders of a COCO set, found by the names that are customary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -11,73 +13,92 @@ from PIL import Image
 
 from mmmc.errors import InputError
 
+_FILES = {
+    "train": ("instances_train*.json", "train.json", "instances_[dD]efault.json"),  # the last is CVAT's
+    "val": ("instances_val*.json", "val.json", "valid.json"),
+    "test": ("instances_test*.json", "test.json"),
+}
+_FOLDERS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+_FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_START = 2**20
+"""The first picture's name stands within so many bytes of a file as tools write it."""
 
-@dataclass(frozen=True)
-class SetFiles:
-    """Where a set lies. Without a val file both of its fields are None."""
 
-    train_annotations: Path
-    train_images: Path
-    val_annotations: Path | None
-    val_images: Path | None
+def find_annotations(folder: Path, part: str) -> Path | None:
+    """The COCO file of a part in `annotations/`: `instances_train*.json` (val, test), or else `train.json`.
 
-
-def find_sets(path: Path | str) -> SetFiles:
-    """Find `annotations/instances_train*.json`, `annotations/instances_val*.json` and their pictures in a folder.
-
-    The pictures of `instances_train2017.json` are looked for in `train2017/`, `images/train2017/`, `train/`,
-    `images/train/`, `images/` and beside `annotations/`, in this order; the first that holds a picture is taken.
+    The only file of a set that CVAT wrote, `instances_default.json`, is to train on.
 
     Raises:
-        InputError: there is no such folder, no train file, more than one of a kind, or no pictures; says what was
-            looked for and what was found.
+        InputError: more than one file may be meant.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder. Allowed: a folder with annotations and pictures.")
-    train, val = _annotations(folder, "train"), _annotations(folder, "val")
-    if train is None:
-        raise InputError(
-            f"{folder}: looked for annotations/instances_train*.json, found in annotations/: "
-            f"{_listing(folder / 'annotations')}."
-        )
-    return SetFiles(train, _images(folder, train, "train"), val, _images(folder, val, "val") if val else None)
+    for pattern in _FILES[part]:
+        files = sorted((folder / "annotations").glob(pattern))
+        if len(files) > 1:
+            raise InputError(
+                f"{folder / 'annotations'}: {len(files)} files match {pattern}: {_names(files)}. "
+                "Allowed: one. Name the file and its pictures instead of the folder."
+            )
+        if files:
+            return files[0]
+    return None
 
 
-def _annotations(folder: Path, split: str) -> Path | None:
-    files = sorted((folder / "annotations").glob(f"instances_{split}*.json"))
-    if len(files) > 1:
-        raise InputError(
-            f"{folder / 'annotations'}: {len(files)} files match instances_{split}*.json: {_names(files)}. "
-            "Allowed: one. Name the file and its pictures instead of the folder."
-        )
-    return files[0] if files else None
+def find_images(folder: Path, annotations: Path, part: str) -> Path:
+    """The folder of a COCO file's pictures.
 
+    Those of `instances_train2017.json` may lie in `train2017/`, `images/train2017/`, `train/`, `images/train/`,
+    `images/` or beside `annotations/`: in the first of these, in this order, that holds the picture that the file names
+    first, or else in the first that holds a picture.
 
-def _images(folder: Path, annotations: Path, split: str) -> Path:
+    Raises:
+        InputError: there are no pictures; says where they were looked for and what was found.
+    """
     full = annotations.stem.removeprefix("instances_")
-    names = dict.fromkeys([full, f"images/{full}", split, f"images/{split}", "images"])
-    for name in names:
-        if _holds_picture((folder / name).rglob("*")):
-            return folder / name
+    names = dict.fromkeys(place for name in (full, *_FOLDERS[part]) for place in (name, f"images/{name}"))
+    places = [*(folder / name for name in names), folder / "images", folder]
+    found = holding(annotations, places)
+    if found is not None:
+        return found
+    for place in places[:-1]:
+        if _holds_picture(place.rglob("*")):
+            return place
     if _holds_picture(folder.iterdir()):
         return folder
-    looked = ", ".join(f"{name}/" for name in names)
+    looked = ", ".join(f"{name}/" for name in (*names, "images"))
     raise InputError(
         f"{folder}: looked for the pictures of {annotations.name} in {looked} and beside annotations/, "
-        f"found: {_listing(folder)}."
+        f"found: {listing(folder)}."
     )
+
+
+def holding(annotations: Path, places: Sequence[Path]) -> Path | None:
+    """The first of the folders that holds the picture that a COCO file names first, if one does."""
+    name = _first_picture(annotations)
+    # What is no name of a file, such as one of thousands of letters, is said where the file is read.
+    with suppress(OSError, ValueError):
+        return next((place for place in places if name and (place / name).is_file()), None)
+    return None
+
+
+def listing(folder: Path) -> str:
+    """What a folder holds, for a sentence."""
+    if not folder.is_dir():
+        return "no such folder"
+    return _names(sorted(islice(folder.iterdir(), 1000))) or "nothing"
+
+
+def _first_picture(annotations: Path) -> str | None:
+    with suppress(OSError, ValueError), annotations.open("rb") as stream:
+        found = _FILE_NAME.search(stream.read(_START))
+        name = None if found is None else str(json.loads(found[1]))
+        return None if name is None or Path(name).is_absolute() else name  # which is in every folder
+    return None
 
 
 def _holds_picture(files: Iterable[Path]) -> bool:
     known = Image.registered_extensions()
     return any(file.suffix.lower() in known for file in files)
-
-
-def _listing(folder: Path) -> str:
-    if not folder.is_dir():
-        return "no such folder"
-    return _names(sorted(islice(folder.iterdir(), 1000))) or "nothing"
 
 
 def _names(files: list[Path]) -> str:

@@ -27,6 +27,8 @@ from rich.progress import track
 from mmmc.errors import InputError
 
 MISSING = "the file is missing"
+TOO_LARGE = "which Pillow takes for a decompression bomb"
+"""Part of what is said of a picture above the limit of pixels."""
 """Why `look_up` has no header, if there is no file."""
 
 _SHOWN = 5
@@ -136,7 +138,7 @@ def _read_all(files: Sequence[Path]) -> list[Header | str]:
 def _read(file: Path) -> Header | str:
     """The file's header, or why it has none."""
     limit = Image.MAX_IMAGE_PIXELS
-    too_large = f"more than {limit} pixels, which Pillow takes for a decompression bomb. Cut the picture into tiles"
+    too_large = f"more than {limit} pixels, {TOO_LARGE}. Cut the picture into tiles"
     try:
         with Image.open(file) as image:
             width, height = image.size

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from mmmc.data.formats import look, read
+from mmmc.data.formats import FormatName, look, read
 from mmmc.data.formats.files import cleaned, place_of
 from mmmc.data.sets import CocoSet
 from mmmc.data.transforms import Resize
@@ -17,7 +17,9 @@ from mmmc.files import new_folder, write_atomically, write_text
 from mmmc.rgb import read_rgb
 
 
-def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int = 92) -> list[CocoSet]:
+def shrink(
+    source: str | Path, out: str | Path, *, resize: Resize, quality: int = 92, format: FormatName | None = None
+) -> list[CocoSet]:
     """Write the sets of a folder again with every picture brought to a size, as JPEG, and boxes and areas to match.
 
     Polygons and whatever else annotations hold is left out. Pictures that are smaller already are enlarged, as they
@@ -28,6 +30,7 @@ def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int 
         out: a new or an empty folder.
         resize: size of the pictures.
         quality: of the JPEG files.
+        format: what the source is written in, instead of looking.
 
     Returns:
         The sets that were read, training pictures first.
@@ -35,8 +38,8 @@ def shrink(source: str | Path, out: str | Path, *, resize: Resize, quality: int 
     Raises:
         InputError: the source cannot be used, or `out` holds something.
     """
-    parts = [part for part in look(source).parts if part.part != "test"]
-    sets = [read(part) for part in parts]
+    parts = look(source, format).parts
+    sets = [read(part, require_objects=part.part != "test") for part in parts]
     with new_folder(Path(out)) as fresh:
         for part, pictures in zip(parts, sets, strict=True):
             # A COCO file keeps its name, such as instances_train2017.json.

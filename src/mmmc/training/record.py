@@ -43,10 +43,15 @@ def write_record(
     write_text(folder.record, text)
 
 
+_INNER = ("annotations", "labels", "train", "val", "valid", "test")
+"""Folders that hold annotations inside the folder of a set."""
+
+
 def set_name(pictures: CocoSet) -> str:
     """Of the folder that holds a set."""
-    place = pictures.annotations.resolve().parent  # a JSON lies in a folder of the set, a data.yaml in the set itself
-    return (place.parent if pictures.annotations.suffix == ".json" else place).name
+    place = pictures.annotations.resolve()
+    folder = place if place.is_dir() else place.parent
+    return (folder.parent if folder.name.lower() in _INNER else folder).name
 
 
 def agreement(rows: Sequence[Mapping[str, Any]], iterations: int) -> list[dict[str, float] | None]:

@@ -77,6 +77,10 @@ def without_first_columns(at: Path) -> None:
     (at / ROWS).write_text("0 0.5 0.5\n1 0.5 0.5 0.2 0.2\n")
 
 
+def as_corners(at: Path) -> None:
+    (at / ROWS).write_text("0 .1 .1 .3 .1 .3 .3 .1 .3\n1 .6 .6 .8 .6 .8 .9\n")
+
+
 def shutil_copy(source: str, target: str) -> Spoil:
     return lambda at: shutil.copy(at / source, at / target)
 
@@ -142,11 +146,17 @@ PLANTED = {
     "picture-unlisted": Planted(
         "coco", lambda at: paint(50).save(at / "images/train/x.png"), "images/train/x.png", "no annotation names it"
     ),
+    "picture-not-listed": Planted(
+        "voc", text("ImageSets/Main/val.txt", "val_2\n", ""), "JPEGImages/val_2.png", "val_2.xml is in no list of Main"
+    ),
     "picture-ambiguous": Planted(
         "voc", lambda at: (text(XML, "train_1.png", "train_2.png")(at)), XML, "filename: may be train_1.png, train_2"
     ),
     "picture-missing": Planted("coco", lambda at: (at / FIRST).unlink(), FIRST, "the file is missing"),
     "picture-unreadable": Planted("coco", lambda at: (at / FIRST).write_text("no"), FIRST, "not a picture"),
+    "picture-too-large": Planted(
+        "coco", lambda at: Image.new("1", (20000, 9000)).save(at / FIRST), FIRST, "more than 89478485 pixels"
+    ),
     "picture-truncated": Planted("coco", cut, FIRST, "truncated"),
     "picture-size": Planted("coco", entry("images", 0, width=63), FIRST, "says width 63, height 48; the picture has"),
     "picture-turned": Planted("coco", turned, FIRST, "EXIF orientation 3"),
@@ -201,6 +211,7 @@ PLANTED = {
     "row-columns": Planted("yolo", without_first_columns, ROWS, "line 1: `0 0.5 0.5` has 3 columns"),
     "row-number": Planted("yolo", append(ROWS, "0 0.5 x 0.1 0.1\n"), ROWS, "line 3: `0 0.5 x 0.1 0.1` is not made"),
     "rows-mixed": Planted("yolo", append(ROWS, "0 .6 .6 .8 .6 .8 .9\n"), ROWS, "1 polygon rows and 2 box rows"),
+    "rows-polygon": Planted("yolo", as_corners, ROWS, "2 polygon rows in 1 files without box rows; 1 have four"),
     "voc-size": Planted("voc", text(XML, "<width>64", "<width>0"), XML, "size: height is 48, width is 0"),
     "voc-name": Planted("voc", text(XML, "<name>cat", "<name>"), XML, "object 1: name is missing"),
     "voc-box": Planted("voc", text(XML, "<ymax>17", "<ymax>low"), XML, "object 1: bndbox: xmin 5"),

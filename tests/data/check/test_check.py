@@ -23,10 +23,6 @@ from mmmc.errors import InputError
 
 from .planted import FIRST, PLANTED, TRAIN, Spoil, box, change, entry, hundred, more, turned
 
-UNLISTED = ("xml-broken", "xml-doctype")
-"""A picture whose annotation cannot be read is not listed."""
-
-
 LATER = ("picture-truncated",)
 """Errors that training meets when it decodes the picture."""
 
@@ -60,7 +56,7 @@ def test_a_planted_fault_is_found_alone(code: str, clean: dict[str, Path], tmp_p
     at = shutil.copytree(clean[planted.format], tmp_path / "set")
     planted.spoil(at)
     findings = check(at).by_code()
-    assert set(findings) == {code} | ({"picture-unlisted"} if code in UNLISTED else set())
+    assert set(findings) == {code}
     finding = findings[code][0]
     assert finding.file == at / planted.file
     assert planted.says in f"{finding.place}: {finding.value}"
@@ -117,8 +113,23 @@ def test_a_picture_too_large_to_be_trained_on_is_an_error(
     at = shutil.copytree(clean["coco"], tmp_path / "set")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48 - 1)
     found = check(at).by_code()
-    assert list(found) == ["picture-unreadable"]
-    assert "decompression bomb" in found["picture-unreadable"][0].value
+    assert list(found) == ["picture-too-large"]
+    assert "decompression bomb" in found["picture-too-large"][0].value
+
+
+def test_what_follows_from_an_entry_without_a_name_is_not_told(clean: dict[str, Path], tmp_path: Path) -> None:
+    for kind, field in (("categories", "name"), ("images", "file_name")):
+        at = shutil.copytree(clean["coco"], tmp_path / kind)
+        entry(kind, 0, **{field: ""})(at)
+        codes = list(check(at).by_code())
+        assert codes == ["field-wrong"] + ["picture-unlisted"] * (kind == "images")
+
+
+def test_names_that_differ_by_case_between_parts_are_told_so(clean: dict[str, Path], tmp_path: Path) -> None:
+    at = shutil.copytree(clean["coco"], tmp_path / "set")
+    change(lambda content: content["categories"][0].update(name="CAT"), "val")(at)
+    (finding,) = check(at).by_code()["class-disagree"]
+    assert finding.value == "'CAT'; train has 'cat', 'dog'; 'CAT' is 'cat' but for case or blanks"
 
 
 def test_the_page_shows_names_as_text_and_the_box(clean: dict[str, Path], tmp_path: Path) -> None:

@@ -67,6 +67,20 @@ def voc_set(folder: Path) -> None:
         put(folder, f"ImageSets/Main/{part}.txt", "a\nb\n")
 
 
+def labelled_set(folder: Path, beside: bool = False) -> None:
+    """As labelling tools write one: no `data.yaml`, and a list of classes with a line for each."""
+    for stem, boxes in BOXES.items():
+        picture(folder / ("" if beside else "images") / f"{stem}.png")
+        put(folder, f"{'' if beside else 'labels/'}{stem}.txt", "".join(yolo_row(*box) for box in boxes))
+    put(folder, "classes.txt" if beside else "labels/classes.txt", "dog\ncat\n\n")
+
+
+def xml_set(folder: Path, annotations: str, images: str) -> None:
+    for stem, boxes in BOXES.items():
+        picture(folder / images / f"{stem}.png")
+        put(folder, f"{annotations}/{stem}.xml", voc(stem, "".join(voc_object(NAMES[k], c) for k, c in boxes)))
+
+
 def coco_set(folder: Path) -> None:
     for stem in BOXES:
         picture(folder / f"images/{stem}.png")
@@ -94,10 +108,28 @@ def roboflow(kind: str) -> Callable[[Path], None]:
     return make
 
 
-SETS = {
+SETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "coco": (coco_set, "COCO JSON (annotations/instances_train.json, annotations/instances_val.json)"),
     "yolo": (yolo_set, "YOLO (data.yaml; train: images/train, val: images/val)"),
     "voc": (voc_set, "Pascal VOC (ImageSets/Main/train.txt, ImageSets/Main/val.txt)"),
+    "yolo, parts in folders": (
+        lambda folder: (yolo_set(folder), (folder / "data.yaml").unlink(), put(folder, "classes.txt", "dog\ncat\n")),
+        "YOLO (classes.txt; train: images/train, val: images/val)",
+    ),
+    "yolo, dataset.yaml": (
+        lambda folder: (yolo_set(folder), (folder / "data.yaml").rename(folder / "dataset.yaml")),
+        "YOLO (dataset.yaml; train: images/train, val: images/val)",
+    ),
+    "yolo, classes.txt": (labelled_set, "YOLO (classes.txt; train: images)"),
+    "yolo, one folder": (lambda folder: labelled_set(folder, beside=True), "YOLO (classes.txt; train: .)"),
+    "voc, small letters": (
+        lambda folder: xml_set(folder, "annotations", "images"),
+        "Pascal VOC (annotations, without ImageSets: all pictures are to train on)",
+    ),
+    "voc, one folder": (
+        lambda folder: xml_set(folder, ".", "."),
+        "Pascal VOC (XML files beside their pictures: all pictures are to train on)",
+    ),
     "roboflow coco": (roboflow("coco"), "a Roboflow export, COCO JSON (train/, valid/, test/)"),
     "roboflow yolo": (roboflow("yolo"), "a Roboflow export, YOLO (data.yaml; train: ../train/images"),
     "roboflow voc": (roboflow("voc"), "a Roboflow export, Pascal VOC (train/, valid/, test/)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from mmmc.data.formats import FormatName, look, read
 from mmmc.data.formats.yolo import label_file
 from mmmc.errors import InputError
 
-from .same_sets import SETS, picture, put, voc, voc_object, voc_set, yolo_set
+from .same_sets import SETS, labelled_set, picture, put, voc, voc_object, voc_set, yolo_row, yolo_set
 
 
 @pytest.mark.parametrize(("make", "seen"), SETS.values(), ids=SETS)
-def test_the_same_set_whatever_it_is_written_in(make: Callable[[Path], None], seen: str, tmp_path: Path) -> None:
+def test_the_same_set_whatever_it_is_written_in(make: Callable[[Path], object], seen: str, tmp_path: Path) -> None:
     make(tmp_path)
     found = look(tmp_path)
     assert found.seen.startswith(seen)
@@ -63,6 +64,41 @@ def test_polygons_become_boxes_and_that_is_said(tmp_path: Path) -> None:
         "1 polygon rows became their bounding boxes",
         "1 label files mix polygon and box rows",
     )
+
+
+def test_boxes_that_are_turned_become_upright_and_that_is_said(tmp_path: Path) -> None:
+    yolo_set(tmp_path)
+    put(tmp_path, "labels/train/b.txt", "1 0.1 0.5 0.3 0.25 0.5 0.5 0.3 0.75\n")
+    pictures = read(look(tmp_path).parts[0])
+    np.testing.assert_allclose(pictures.objects(1).boxes, [[4, 5, 20, 15]], atol=1e-5)
+    assert pictures.notes[1] == "1 of the polygons have four corners: boxes that are turned are not learned as such"
+
+
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        ("dog\n\ncat\n", "line 2 is blank. Allowed: the name of a class on every line"),
+        ("\n", "there are no names of classes"),
+        ("dog\ndog\n", "'dog' twice. Allowed: each name once"),
+        ("dog\n", "class 1. Allowed: a class index of the names in classes.txt: 0 to 0"),
+    ],
+)
+def test_a_list_of_classes_has_one_on_each_line(classes: str, says: str, tmp_path: Path) -> None:
+    labelled_set(tmp_path)
+    put(tmp_path, "labels/classes.txt", classes)
+    with pytest.raises(InputError, match=re.escape(says)):
+        read(look(tmp_path).parts[0])
+
+
+def test_texts_beside_pictures_alone_are_no_set(tmp_path: Path) -> None:
+    """Without names of classes nobody knows what the rows mean; nor is a list of classes a set without labels."""
+    picture(tmp_path / "a.png")
+    put(tmp_path, "a.txt", yolo_row(0, (2, 3, 12, 9)))
+    with pytest.raises(InputError, match=r"Nor is there a data\.yaml or classes\.txt .*named instead of the folder\."):
+        look(tmp_path)
+    (tmp_path / "a.txt").rename(tmp_path / "classes.txt")
+    with pytest.raises(InputError, match="Nor is there"):
+        look(tmp_path)
 
 
 def test_a_yolo_list_of_files_and_names_as_a_mapping(tmp_path: Path) -> None:

@@ -96,11 +96,17 @@ def _together(raw: Raw, boxes: list[RawBox]) -> Iterator[Finding]:
 
 
 def _mixed(raw: Raw) -> Iterator[Finding]:
-    kinds = Counter((box.file, box.polygon) for box in raw.boxes)
-    for file in dict.fromkeys(file for file, polygon in kinds if polygon):
-        if kinds[file, False]:
-            value = f"{kinds[file, True]} polygon rows and {kinds[file, False]} box rows"
-            yield Finding("rows-mixed", raw.source.part, file, "", value)
+    polygons = Counter(box.file for box in raw.boxes if box.corners)
+    boxes = Counter(box.file for box in raw.boxes if not box.corners)
+    whole = [file for file in polygons if file not in boxes]
+    if whole:
+        turned = sum(box.corners == 4 for box in raw.boxes if box.file not in boxes)
+        value = f"{sum(polygons[file] for file in whole)} polygon rows in {len(whole)} files without box rows"
+        four = f"; {turned} have four corners, as turned boxes do" if turned else ""
+        yield Finding("rows-polygon", raw.source.part, whole[0], "", f"{value}{four}")
+    for file in (file for file in polygons if file in boxes):
+        value = f"{polygons[file]} polygon rows and {boxes[file]} box rows"
+        yield Finding("rows-mixed", raw.source.part, file, "", value)
 
 
 def _name(raw: Raw, box: RawBox) -> str:

@@ -18,10 +18,14 @@ def class_findings(parts: Sequence[Raw]) -> Iterator[Finding]:
     for raw in parts:
         yield from _names(raw)
     known = set(train.names)
+    # A name that train has wrong is named already.
+    nameless = any(flaw.place.startswith("category ") for flaw in train.flaws)
     for raw in others:
         foreign = [name for name in raw.names if name not in known]
-        if foreign and train.names:
-            yield _finding(raw, "class-disagree", f"{_quoted(foreign)}; train has {_quoted(train.names)}")
+        if foreign and train.names and not nameless:
+            alike = [f"{name!r} is {like!r} but for case or blanks" for name in foreign for like in _like(name, train)]
+            value = "; ".join([_quoted(foreign), f"train has {_quoted(train.names)}", *alike])
+            yield _finding(raw, "class-disagree", value)
     # Of VOC only the names of its objects are known, and a part that could not be read shows nothing.
     if train.source.format == "voc" or any(flaw.code == "json-broken" for raw in parts for flaw in raw.flaws):
         return
@@ -40,7 +44,7 @@ def class_findings(parts: Sequence[Raw]) -> Iterator[Finding]:
 def _names(raw: Raw) -> Iterator[Finding]:
     alike: dict[str, list[str]] = {}
     for name in raw.names:
-        alike.setdefault("".join(name.casefold().split()).replace("_", "").replace("-", ""), []).append(name)
+        alike.setdefault(_plain(name), []).append(name)
     for names in alike.values():
         different = list(dict.fromkeys(names))
         if len(different) > 1:
@@ -54,6 +58,16 @@ def _names(raw: Raw) -> Iterator[Finding]:
         if gaps or raw.ids[-1] - raw.ids[0] >= 10**6:
             shown = ", ".join(map(str, gaps[:8])) + (" …" if len(gaps) > 8 else "")
             yield _finding(raw, "id-gaps", f"{raw.ids[0]} to {raw.ids[-1]}, without {shown or 'most'}")
+
+
+def _plain(name: str) -> str:
+    """Without what two spellings of a name may differ by."""
+    return "".join(name.casefold().split()).replace("_", "").replace("-", "")
+
+
+def _like(name: str, train: Raw) -> list[str]:
+    """Names of train that are this one, spelled otherwise."""
+    return [known for known in train.names if known != name and _plain(known) == _plain(name)]
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ KINDS = {
     "test-missing": _warning(
         "test pictures missing",
         "None: the part is left out; train and val are used.",
-        "Fetch the folder, or take test out of data.yaml.",
+        "Fetch the pictures, or take test out: of data.yaml, or its JSON.",
     ),
     "no-pictures": _error("part without pictures", _REFUSED, "Correct the path, or leave the part out."),
     "label-without-picture": _error(
@@ -74,12 +74,20 @@ KINDS = {
     "picture-unlisted": _warning(
         "picture that no annotation names", "It is not trained on.", "Label it, or take it away."
     ),
+    "picture-not-listed": _warning(
+        "labelled picture that no list names",
+        "It is not trained on.",
+        "Add its name to a list in ImageSets/Main, or take it away.",
+    ),
     "picture-ambiguous": _error(
         "several pictures for one XML file", _REFUSED, "Correct filename, or rename a picture."
     ),
     # Pictures
     "picture-missing": _error("picture missing", _REFUSED, "Fetch the picture, or take its annotations out."),
     "picture-unreadable": _error("not a picture", _REFUSED, "Fetch the file again; save it as JPEG or PNG."),
+    "picture-too-large": _error(
+        "picture above the limit of pixels", _REFUSED, "Cut it into several with their boxes, or save it smaller."
+    ),
     "picture-truncated": _error(
         "truncated or damaged picture", "Training stops when it meets the picture.", "Fetch the file again."
     ),
@@ -146,7 +154,7 @@ KINDS = {
     ),
     "no-objects": _error("part without objects", _REFUSED, "Label objects, or leave the part out."),
     # Classes and ids
-    "names-missing": _error("names of classes missing", _REFUSED, "Write names into data.yaml."),
+    "names-missing": _error("names of classes missing", _REFUSED, "Write them into data.yaml or classes.txt."),
     "names-count": _error(
         "nc is not the number of names", _REFUSED, "Write into data.yaml the names that lack, or nc as it is."
     ),
@@ -169,6 +177,11 @@ KINDS = {
     "row-number": _error("row that is not made of numbers", _REFUSED, _REWRITE),
     "rows-mixed": _warning(
         "polygon and box rows in one file", "Polygons become their bounding boxes.", "See whether two tools wrote it."
+    ),
+    "rows-polygon": _warning(
+        "polygon rows",
+        "Their bounding boxes are trained on; a box that is turned is not learned as such.",
+        "Nothing, if upright boxes are meant.",
     ),
     "voc-size": _error("size missing", _REFUSED, "Write width and height into the XML."),
     "voc-name": _error("name of an object missing", _REFUSED, "Write the name of its class."),

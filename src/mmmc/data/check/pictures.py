@@ -71,7 +71,9 @@ def look_at(
         said: height and width that the annotation says, if it says any.
     """
     if not isinstance(header, headers.Header):
-        return [("picture-missing" if header == headers.MISSING else "picture-unreadable", header)], None
+        if header == headers.MISSING:
+            return [("picture-missing", header)], None
+        return [("picture-too-large" if headers.TOO_LARGE in header else "picture-unreadable", header)], None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of is either harmless here or fails below
@@ -135,8 +137,16 @@ def _unlisted(parts: Sequence[Raw]) -> Iterator[Finding]:
     if parts[0].source.format == "yolo" or any(flaw.code == "json-broken" for raw in parts for flaw in raw.flaws):
         return
     listed = {picture.file for raw in parts for picture in raw.pictures}
+    broken = {flaw.file for raw in parts for flaw in raw.flaws}
+    source = parts[0].source
     for folder in dict.fromkeys(raw.source.images for raw in parts):
         part = next(raw.source.part for raw in parts if raw.source.images == folder)
         for file in pictures_in(folder):
-            if file not in listed:
+            labels = (source.annotations / file.relative_to(folder)).with_suffix(".xml")
+            if file in listed or labels in broken:
+                continue
+            if source.listing is not None and labels.is_file():
+                value = f"{labels} is in no list of {source.listing.parent.name}"
+                yield Finding("picture-not-listed", part, file, "", value, file)
+            else:
                 yield Finding("picture-unlisted", part, file, "", "no annotation names it", file)

@@ -136,8 +136,8 @@ def _sized(raw: Raw) -> Raw:
 def _nothing(path: Path, format: FormatName | None) -> Found:
     if format in ("yolo", "voc") or path.is_file():
         sought = {
-            "yolo": "data.yaml",
-            "voc": "Annotations/, or train/*.xml",
+            "yolo": "data.yaml, or classes.txt with labels",
+            "voc": "Annotations/, train/*.xml, or *.xml",
             "coco": "JSON",
             None: "COCO JSON or data.yaml",
         }
@@ -145,9 +145,10 @@ def _nothing(path: Path, format: FormatName | None) -> Found:
     try:
         return coco.customary(path)
     except InputError as error:
-        others = (
-            ""
-            if format
-            else " Nor is there a data.yaml (YOLO), an Annotations/ (Pascal VOC) or a train/ of Roboflow's."
-        )
-        raise InputError(f"{error}{others}") from None
+        if format or not path.is_dir():
+            raise
+        raise InputError(
+            f"{error} Nor is there a data.yaml or classes.txt (YOLO), XML files in Annotations/ or beside pictures "
+            "(Pascal VOC), or a train/ of Roboflow's. A COCO JSON or a data.yaml of another name is taken where it is "
+            "named instead of the folder."
+        ) from None

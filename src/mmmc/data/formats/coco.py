@@ -10,7 +10,7 @@ from typing import Any
 
 from mmmc.data.coco import MOST_PIXELS, is_box, is_side, is_text
 from mmmc.data.fields import is_int64, is_number, read_json
-from mmmc.data.find import find_sets
+from mmmc.data.find import find_annotations, find_images, holding, listing
 from mmmc.data.formats.files import copy_pictures
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
@@ -26,10 +26,7 @@ _LISTS = {"images": "image", "annotations": "annotation", "categories": "categor
 def look(path: Path) -> Found | None:
     """`annotations/instances_*.json`, `train/_annotations.coco.json`, or one JSON file."""
     if path.suffix.lower() == ".json" and path.is_file():
-        images = next(
-            (folder for folder in (path.parent / "images", path.parent.parent / "images") if folder.is_dir()),
-            path.parent,
-        )
+        images = _images_of(path)
         return Found(f"COCO JSON ({path.name}, pictures in {images})", (Source("coco", "train", path, images),))
     parts = tuple(
         Source("coco", part, path / name / _ROBOFLOW, path / name)
@@ -39,20 +36,46 @@ def look(path: Path) -> Found | None:
     )
     if parts:
         return Found(f"a Roboflow export, COCO JSON ({', '.join(f'{part.images.name}/' for part in parts)})", parts)
-    return customary(path) if next((path / "annotations").glob("instances_*.json"), None) else None
+    some = next((path / "annotations").glob("instances_*.json"), None) or find_annotations(path, "train")
+    return customary(path) if some else None
 
 
 def customary(path: Path) -> Found:
-    """The set in `annotations/instances_{train,val}*.json`.
+    """The set in `annotations/instances_{train,val,test}*.json`. Without the pictures of test that part is left out.
 
     Raises:
-        InputError: there is none; says what was looked for and what was found.
+        InputError: there is no such folder, no train file, or no pictures of train or val; says what was looked for
+            and what was found.
     """
-    files = find_sets(path)
-    parts = [Source("coco", "train", files.train_annotations, files.train_images)]
-    if files.val_annotations is not None and files.val_images is not None:
-        parts.append(Source("coco", "val", files.val_annotations, files.val_images))
-    return Found(f"COCO JSON ({', '.join(f'annotations/{part.annotations.name}' for part in parts)})", tuple(parts))
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such folder. Allowed: a folder with annotations and pictures.")
+    files = {part: file for part in PARTS if (file := find_annotations(path, part)) is not None}
+    if "train" not in files:
+        raise InputError(
+            f"{path}: looked for annotations/instances_train*.json or train.json, found in annotations/: "
+            f"{listing(path / 'annotations')}."
+        )
+    parts: list[Source] = []
+    left_out: list[Flaw] = []
+    for part, file in files.items():
+        try:
+            parts.append(Source("coco", part, file, find_images(path, file, part)))
+        except InputError:
+            if part != "test":
+                raise
+            left_out.append(Flaw("test-missing", file, "", "there are no pictures of it", "a folder of pictures"))
+    said = [f"annotations/{part.annotations.name}" for part in parts]
+    said += [f"annotations/{flaw.file.name} is left out, {flaw.value}" for flaw in left_out]
+    return Found(f"COCO JSON ({', '.join(said)})", tuple(parts), tuple(left_out))
+
+
+def _images_of(file: Path) -> Path:
+    """The folder of the pictures of one file, which may lie beside it or beside its folder."""
+    name = file.stem.removeprefix("instances_")
+    around = (file.parent, file.parent.parent)
+    places = [place / inner for place in around for inner in (name, f"images/{name}", "images", "")]
+    customs = (place for place in (file.parent / "images", file.parent.parent / "images") if place.is_dir())
+    return holding(file, places) or next(customs, file.parent)
 
 
 def parse(source: Source) -> Raw:
@@ -66,12 +89,12 @@ def parse(source: Source) -> Raw:
         broken = Flaw("json-broken", file, "", text, "JSON in UTF-8")
         return Raw(source, (), [], [], (), [broken])
     rows = {name: reader.rows(top, name) for name in _LISTS}
-    categories = [
-        row
-        for row in reader.unique(rows["categories"], "category")
-        if reader.has(row, "category", "name", is_text, _NAME)
-    ]
+    known = reader.unique(rows["categories"], "category")
+    categories = [row for row in known if reader.has(row, "category", "name", is_text, _NAME)]
     categories.sort(key=lambda row: row["id"])
+    # What refers to an entry without a name is not at fault itself.
+    named = {row["id"] for row in categories}
+    nameless = {("category_id", row["id"]) for row in known if row["id"] not in named}
     label = {row["id"]: index for index, row in enumerate(categories)}
     pictures: list[RawPicture] = []
     place: dict[int, int] = {}
@@ -79,6 +102,7 @@ def parse(source: Source) -> Raw:
     for row in reader.unique(rows["images"], "image"):
         where = f"image {row['id']}"
         if not reader.has(row, "image", "file_name", is_text, _NAME):
+            nameless.add(("image_id", row["id"]))
             continue
         allowed = f"an integer from 1 to {MOST_PIXELS}"
         sides = [reader.has(row, "image", side, is_side, allowed) for side in ("height", "width")]
@@ -99,6 +123,8 @@ def parse(source: Source) -> Raw:
         # The area of a box that has none says nothing.
         if area is not None and not (is_number(area) and (0 <= area < math.inf or not min(xywh[2:]) > 0)):
             reader.flaw("field-wrong", where, f"area is {json.dumps(area)}", "a finite number, not negative")
+        if nameless and _refers_to_one_of(row, nameless):
+            continue
         if not _refers(row, "image_id", place):
             value = f"image_id is {json.dumps(row.get('image_id'))}"
             reader.flaw("picture-unknown", where, value, "the id of an image of the file")
@@ -182,6 +208,11 @@ class _Reader:
 def _refers(row: dict[str, Any], field: str, ids: dict[int, int]) -> bool:
     """Whether a row's field is one of these ids; `true` and 1.0 are not 1."""
     return is_int64(row.get(field)) and row[field] in ids
+
+
+def _refers_to_one_of(row: dict[str, Any], entries: set[tuple[str, int]]) -> bool:
+    """Whether a row refers to one of these entries, each a field with an id."""
+    return any(is_int64(row.get(field)) and (field, row[field]) in entries for field in ("image_id", "category_id"))
 
 
 def _xywh(given: Any) -> tuple[float, float, float, float]:

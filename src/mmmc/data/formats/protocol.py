@@ -98,7 +98,7 @@ class RawBox:
         shares: YOLO: its numbers lie in 0..1. Else true.
         crowd: a region of objects that are not told apart.
         id: COCO's.
-        polygon: YOLO: the row is a polygon.
+        corners: YOLO: of the polygon that the row is; 0 of a box.
     """
 
     picture: int
@@ -110,7 +110,7 @@ class RawBox:
     shares: bool = True
     crowd: bool = False
     id: int | None = None
-    polygon: bool = False
+    corners: int = 0
 
 
 @dataclass(frozen=True)

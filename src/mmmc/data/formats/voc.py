@@ -34,8 +34,12 @@ _ROBOFLOW = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
 
 
 def look(path: Path) -> Found | None:
-    """`Annotations/*.xml`, or folders `train`, `valid`, `test` with XML files beside their pictures."""
+    """`Annotations/*.xml`, or folders `train`, `valid`, `test` with XML files beside their pictures, or one of them."""
+    if not path.is_dir():
+        return None
     annotations = path / "Annotations"
+    if not annotations.is_dir() and next((path / "annotations").glob("*.xml"), None):
+        annotations = path / "annotations"
     if annotations.is_dir():
         images = next((path / name for name in ("JPEGImages", "images") if (path / name).is_dir()), annotations)
         lists = {part: path / "ImageSets" / "Main" / f"{part}.txt" for part in PARTS}
@@ -43,7 +47,7 @@ def look(path: Path) -> Found | None:
         if parts:
             return Found(f"Pascal VOC ({', '.join(f'ImageSets/Main/{part.part}.txt' for part in parts)})", parts)
         return Found(
-            "Pascal VOC (Annotations, without ImageSets: all pictures are to train on)",
+            f"Pascal VOC ({annotations.name}, without ImageSets: all pictures are to train on)",
             (Source("voc", "train", annotations, images),),
         )
     parts = tuple(
@@ -53,7 +57,12 @@ def look(path: Path) -> Found | None:
         if next((path / name).glob("*.xml"), None)
     )
     names = ", ".join(f"{part.images.name}/" for part in parts)
-    return Found(f"a Roboflow export, Pascal VOC ({names})", parts) if parts else None
+    if parts:
+        return Found(f"a Roboflow export, Pascal VOC ({names})", parts)
+    if next(path.glob("*.xml"), None):
+        seen = "Pascal VOC (XML files beside their pictures: all pictures are to train on)"
+        return Found(seen, (Source("voc", "train", path, path),))
+    return None
 
 
 def parse(source: Source) -> Raw:

@@ -1,5 +1,8 @@
 """YOLO: a `data.yaml` with names and folders, and beside each picture's path a text file with a row for each object.
 
+Labelling tools write no `data.yaml` but a `classes.txt` with the name of a class on each line; then the folders say
+which pictures there are.
+
 A row is `class x y width height`: index of the class, centre and size of the box as shares of the picture as displayed.
 A row `class x1 y1 x2 y2 x3 y3 …` is a polygon; its bounding box is taken, and the set says so.
 With `kpt_shape` in `data.yaml` a row is a box with keypoints after it, of which the box is taken.
@@ -21,7 +24,7 @@ import yaml
 from mmmc.data import headers
 from mmmc.data.formats.files import copy_pictures, pictures_in, rows_of, unlike_stems
 from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
-from mmmc.data.formats.yolo_yaml import NAMES, DataYaml, read_yaml
+from mmmc.data.formats.yolo_layout import Layout, find_names, read_layout
 from mmmc.data.sets import CocoSet
 from mmmc.files import write_text
 
@@ -33,11 +36,11 @@ _NAN = (math.nan, math.nan, math.nan, math.nan)
 
 
 def look(path: Path) -> Found | None:
-    """A `data.yaml`, or the folder of one."""
-    file = path if path.suffix in (".yaml", ".yml") else next(iter(sorted(path.glob("data.y*ml"))), None)
+    """A `data.yaml`, or the folder of one or of a `classes.txt`."""
+    file = path if path.suffix in (".yaml", ".yml") else find_names(path)
     if file is None or not file.is_file():
         return None
-    data = read_yaml(file)
+    data = read_layout(file)
     parts = tuple(Source("yolo", part, file, data.root) for part in PARTS if part in data.folders)
     kind = "a Roboflow export, YOLO" if data.roboflow else "YOLO"
     said = [f"{name}: {data.said[name]}" for name in data.folders]
@@ -47,7 +50,7 @@ def look(path: Path) -> Found | None:
 
 def parse(source: Source) -> Raw:
     """The rows of all label files of a part, as boxes in pixels."""
-    data = read_yaml(source.annotations)
+    data = read_layout(source.annotations)
     flaws = list(data.flaws)
     files = _pictures(data, source, flaws)
     names = [file.relative_to(source.images).as_posix() for file in files]
@@ -66,7 +69,8 @@ def parse(source: Source) -> Raw:
             allowed = "pictures whose names differ by more than their ending"
             flaws.append(Flaw("label-shared", label, "", f"is the label file of {other} and {file.name}", allowed))
     boxes: list[RawBox] = []
-    polygons = mixed = 0
+    polygons: list[int] = []
+    mixed = 0
     for place, (file, label) in enumerate(zip(files, labels, strict=True)):
         if not label.is_file():
             allowed = (
@@ -74,17 +78,19 @@ def parse(source: Source) -> Raw:
             )
             flaws.append(Flaw("picture-without-label", file, "", f"there is no {label}", allowed))
             continue
-        kinds = []
+        corners = []
         for number, line in rows_of(label, flaws):
             row = _row(line, place, pictures[place].size, label, f"line {number}", data)
             if isinstance(row, Flaw):
                 flaws.append(row)
             else:
                 boxes.append(row)
-                kinds.append(row.polygon)
-        polygons += sum(kinds)
-        mixed += len(set(kinds)) > 1
-    notes: tuple[str, ...] = (f"{polygons} polygon rows became their bounding boxes",) if polygons else ()
+                corners.append(row.corners)
+        polygons += [number for number in corners if number]
+        mixed += 0 in corners and any(corners)
+    notes: tuple[str, ...] = (f"{len(polygons)} polygon rows became their bounding boxes",) if polygons else ()
+    if turned := polygons.count(4):
+        notes += (f"{turned} of the polygons have four corners: boxes that are turned are not learned as such",)
     if data.keypoints:
         notes += ("of rows with keypoints the boxes are taken",)
     if mixed:
@@ -129,7 +135,7 @@ def write(parts: dict[str, CocoSet], folder: Path) -> list[str]:
     return [*lost, "ids are counted anew, and an area is that of its box: YOLO holds neither"]
 
 
-def _pictures(data: DataYaml, source: Source, flaws: list[Flaw]) -> list[Path]:
+def _pictures(data: Layout, source: Source, flaws: list[Flaw]) -> list[Path]:
     """The part's picture files: all of a folder, or those that a text file lists."""
     files: list[Path] = []
     for folder in data.folders[source.part]:
@@ -147,7 +153,7 @@ def _pictures(data: DataYaml, source: Source, flaws: list[Flaw]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _listed(file: Path, data: DataYaml, flaws: list[Flaw]) -> Iterator[Path]:
+def _listed(file: Path, data: Layout, flaws: list[Flaw]) -> Iterator[Path]:
     for number, line in rows_of(file, flaws):
         picture = Path(os.path.normpath(data.start / line))
         if not os.path.isfile(picture) or not picture.is_relative_to(data.root):
@@ -166,9 +172,7 @@ def _unmatched(folders: list[Path], labels: set[Path], root: Path) -> Iterator[F
                 yield Flaw("label-without-picture", file, "", "there is no picture of this name", allowed)
 
 
-def _row(
-    line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, data: DataYaml
-) -> RawBox | Flaw:
+def _row(line: str, picture: int, size: tuple[int, int] | None, file: Path, place: str, data: Layout) -> RawBox | Flaw:
     words, classes = line.split(), len(data.names)
     shown = f"`{line}`" if len(line) <= 80 else f"`{line[:79]}…`"
     if data.keypoints and len(words) == 5 + data.keypoints:
@@ -185,10 +189,19 @@ def _row(
         return Flaw("row-number", file, place, f"{shown} is not made of numbers", f"{_ROW}, all of them numbers")
     # Without names there is no limit, and they are missed already.
     if not label.is_integer() or label < 0 or 0 < classes <= label:
-        allowed = f"a class index of {NAMES}: 0 to {classes - 1}"
+        allowed = f"a class index of the names in {data.file.name}: 0 to {classes - 1}"
         return Flaw("class-index", file, place, f"{shown}: class {words[0]}", allowed)
     shares = all(-ROUNDING <= number <= 1 + ROUNDING for number in numbers)
-    return RawBox(picture, int(label), _xywh(numbers, size), file, place, shown, shares, polygon=polygon)
+    return RawBox(
+        picture,
+        int(label),
+        _xywh(numbers, size),
+        file,
+        place,
+        shown,
+        shares,
+        corners=len(numbers) // 2 if polygon else 0,
+    )
 
 
 def _xywh(numbers: list[float], size: tuple[int, int] | None) -> tuple[float, float, float, float]:

@@ -1,4 +1,4 @@
-"""`data.yaml`: names of the classes, and where the pictures of each part are."""
+"""Names of a YOLO set's classes, and where the pictures of each part are: `data.yaml`, or folders and `classes.txt`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import Any
 
 import yaml
 
+from mmmc.data.formats.files import is_picture, read_text
 from mmmc.data.formats.protocol import PARTS, Flaw
 from mmmc.errors import InputError
 
-NAMES = "names in data.yaml"
 _ALIASES = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+CLASSES = "classes.txt"
+"""Name of the file that labelImg and Label Studio write: the name of a class on each line."""
 
 
 @dataclass(frozen=True)
-class DataYaml:
-    """What the file says.
+class Layout:
+    """What a `data.yaml` says, or what there is around a `classes.txt`.
 
     Attributes:
+        file: that has the names.
         root: folder that contains all pictures.
         start: folder that its paths start from.
         names: of the classes, by index.
@@ -33,6 +36,7 @@ class DataYaml:
         left_out: a test part that is not there, which is no part of `folders`.
     """
 
+    file: Path
     root: Path
     start: Path
     names: tuple[str, ...]
@@ -44,7 +48,53 @@ class DataYaml:
     keypoints: int
 
 
-def read_yaml(file: Path) -> DataYaml:
+def find_names(folder: Path) -> Path | None:
+    """The file that makes a folder a YOLO set: `data.yaml`, `dataset.yaml`, or `classes.txt` with labels around it."""
+    yaml_files = [*sorted(folder.glob("data.y*ml")), *sorted(folder.glob("dataset.y*ml"))]
+    lists = [file for file in (folder / CLASSES, folder / "labels" / CLASSES) if file.is_file() and _folders(folder)]
+    return next(iter([*yaml_files, *lists]), None)
+
+
+def read_layout(file: Path) -> Layout:
+    """What a file that `find_names` found says.
+
+    Raises:
+        InputError: it cannot be read; see `read_yaml`.
+    """
+    return _read_classes(file) if file.name == CLASSES else read_yaml(file)
+
+
+def _read_classes(file: Path) -> Layout:
+    """The layout of a set without a `data.yaml`. Which pictures it has is seen from its folders."""
+    base = Path(os.path.abspath(file)).parent
+    root = base.parent if base.name == "labels" and not _folders(base) else base
+    text = read_text(file)
+    lines = [] if isinstance(text, Flaw) else [line.strip() for line in text.rstrip().splitlines()]
+    names, flaws = tuple(lines), []
+    if isinstance(text, Flaw):
+        flaws.append(text)
+    elif not all(names) or not names:
+        value = f"line {names.index('') + 1} is blank" if names else "there are no names of classes"
+        flaws.append(Flaw("names-missing", file, "", value, "the name of a class on every line"))
+    elif twice := sorted({name for name in names if names.count(name) > 1}):
+        flaws.append(Flaw("class-twice", file, "", f"{', '.join(map(repr, twice))} twice", "each name once"))
+    folders = {part: [folder] for part, folder in _folders(root).items()}
+    said = {part: folder.relative_to(root).as_posix() for part, (folder,) in folders.items()}
+    return Layout(file, root, root, names, folders, said, False, tuple(flaws), (), 0)
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    """Folders of pictures with labels around a `classes.txt`: `images/PART` or `images` with `labels`, or the root."""
+    images = root / "images"
+    if images.is_dir() and (root / "labels").is_dir():
+        parts = {part: images / name for part in PARTS for name in _ALIASES[part] if (images / name).is_dir()}
+        return parts if "train" in parts else {"train": images}
+    labelled = (file for file in root.glob("*.txt") if file.name != CLASSES)
+    beside = any(is_picture(file) for file in root.glob("*.*")) and next(labelled, None) is not None
+    return {"train": root} if beside else {}
+
+
+def read_yaml(file: Path) -> Layout:
     """Read a `data.yaml`.
 
     Roboflow writes `../train/images` for a folder beside the file. Where a path with `..` in front leads nowhere and
@@ -82,7 +132,8 @@ def read_yaml(file: Path) -> DataYaml:
     if not folders:
         raise InputError(f"{file}: names no folder of pictures. Allowed: train, val and test with a path each.")
     names, flaws = _names(file, content)
-    return DataYaml(
+    return Layout(
+        file=file,
         root=_root(base, folders),
         start=start,
         names=names,
