@@ -21,7 +21,7 @@ CASES = {
     # Files of the set
     "folder missing": Case("train {at}/no", "{at}/no: there is no such folder … Allowed: a folder with annotations"),
     "folder is a file": Case("train {at}/a", "{at}/a: there is no such folder", text("a", "")),
-    "no annotations": Case("train {data}", "{data}: looked for annotations/instances_train*.json or train.json, found", gone(TRAIN)),
+    "no annotations": Case("train {data}", "{data}: looked for … or train.json, found", gone(TRAIN)),
     "nothing to train on": Case("train", "name a folder of data, or both data.train_annotations and"),
     "data named twice": Case("train {data} --data.path {data}", "named twice: {data} and data.path {data}"),
     "named file missing": Case(
