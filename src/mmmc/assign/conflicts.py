@@ -58,13 +58,17 @@ def provide(
     picture = torch.arange(batch, device=gt.device)
     # One column more than objects, where free points are counted and nobody looks.
     owned = gt.new_zeros(batch, objects + 1).scatter_add_(1, gt.where(gt >= 0, objects), torch.ones_like(gt))
-    order = cost.amin(dim=2).argsort(dim=1, stable=True)
+    least = cost.amin(dim=2)
+    order = least.argsort(dim=1, stable=True)
     helped = torch.zeros(batch, objects, dtype=torch.bool, device=gt.device)
-    # A round serves one object of every picture. How many need one is known to the device only, so all have a round,
-    # unless the host can tell as well: an object that has a point now never loses its last.
-    for turn in order.unbind(1):
-        if at_hand(owned) and bool((owned[picture, turn] > 0).all()):
-            continue
+    # A round serves one object of every picture. Which objects lack a point is known to the device only, so all have a
+    # round, unless the host can tell: an object that has a point now never loses its last, and one without a permitted
+    # point gets none.
+    turns = order.mT
+    if at_hand(owned):
+        lacks = (owned[:, :objects] == 0) & least.isfinite()
+        turns = turns[lacks.gather(1, order).any(dim=0)]
+    for turn in turns:
         own_cost, own_candidate = cost[picture, turn], candidate[picture, turn]
         free = gt < 0
         spare = ~free & (owned.gather(1, gt.where(gt >= 0, objects)) > 1)

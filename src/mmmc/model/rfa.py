@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int32
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, embedding_bag
 from torchvision.ops import deform_conv2d
@@ -163,7 +163,7 @@ def deform_rows(
 
 
 def weighted_rows(
-    table: Float[Tensor, "cells D"], index: Int[Tensor, "bags 4"], share: Float[Tensor, "bags 4"]
+    table: Float[Tensor, "cells D"], index: Int32[Tensor, "bags 4"], share: Float[Tensor, "bags 4"]
 ) -> Float[Tensor, "bags D"]:
     """For each bag the sum of its rows of the table, each times its share.
 
@@ -197,7 +197,7 @@ class TableGradient(torch.autograd.Function):
         ctx: Any,
         sums: Float[Tensor, "bags D"],
         table: Float[Tensor, "cells D"],
-        index: Int[Tensor, "bags 4"],
+        index: Int32[Tensor, "bags 4"],
         share: Float[Tensor, "bags 4"],
     ) -> Float[Tensor, "bags D"]:
         ctx.save_for_backward(index, share)
@@ -209,16 +209,16 @@ class TableGradient(torch.autograd.Function):
         (gradient,) = gradients
         index, share = ctx.saved_tensors
         cell, order = index.flatten().sort(stable=True)
-        first = torch.searchsorted(cell, torch.arange(ctx.cells, device=cell.device))
+        first = torch.searchsorted(cell, torch.arange(ctx.cells, device=cell.device, dtype=cell.dtype), out_int32=True)
         shares = share.flatten()[order]
-        bags = order // index.shape[1]
+        bags = (order >> 2).int()  # of four rows each
         table = embedding_bag(bags, gradient.contiguous(), first, per_sample_weights=shares, mode="sum")
         return gradient, table, None, None
 
 
 def corners(
     offsets: Float[Tensor, "B 18 h w"], mask: Float[Tensor, "B 9 h w"]
-) -> tuple[Int[Tensor, "bags 4"], Float[Tensor, "bags 4"]]:
+) -> tuple[Int32[Tensor, "bags 4"], Float[Tensor, "bags 4"]]:
     """The four cells round each sampled position, as rows of the batch's table, and what each contributes.
 
     Returns:
@@ -229,16 +229,23 @@ def corners(
     tap = torch.arange(TAPS, device=offsets.device)
     y = torch.arange(height, device=offsets.device).view(-1, 1, 1) + (tap // 3 - 1) + moved[..., 0]
     x = torch.arange(width, device=offsets.device).view(-1, 1) + (tap % 3 - 1) + moved[..., 1]
+    first = torch.arange(batch, device=offsets.device, dtype=torch.int32).view(-1, 1, 1, 1) * (height * width)
+    factor = mask.permute(0, 2, 3, 1)
+    rows = [(first + row * width, share * factor) for row, share in neighbours(y, height)]
+    columns = neighbours(x, width)
+    index = torch.stack([row + column for row, _ in rows for column, _ in columns], dim=-1)
+    share = torch.stack([vertical * horizontal for _, vertical in rows for _, horizontal in columns], dim=-1)
+    return index.view(-1, 4), share.view(-1, 4)
+
+
+def neighbours(
+    position: Float[Tensor, "*taps"], size: int
+) -> list[tuple[Int32[Tensor, "*taps"], Float[Tensor, "*taps"]]]:
+    """The two cells round each position along one side of a map, each with its share, which is 0 for a cell outside."""
     # What is no number has no cell: it takes the first, and a share that is none either.
-    top, left = y.floor().detach().nan_to_num(), x.floor().detach().nan_to_num()
-    down, right = y - top, x - left
-    first = torch.arange(batch, device=offsets.device).view(-1, 1, 1, 1) * (height * width)
-    rows, shares = [], []
-    for row, vertical in ((top, 1 - down), (top + 1, down)):
-        for column, horizontal in ((left, 1 - right), (left + 1, right)):
-            outside = (row < 0) | (row >= height) | (column < 0) | (column >= width)
-            cell = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            rows.append(first + cell.long())
-            shares.append((vertical * horizontal).masked_fill(outside, 0))
-    share = torch.stack(shares, dim=-1) * mask.permute(0, 2, 3, 1)[..., None]
-    return torch.stack(rows, dim=-1).view(-1, 4), share.view(-1, 4)
+    low = position.floor().detach().nan_to_num()
+    beyond = position - low
+    return [
+        (cell.clamp(0, size - 1).int(), share.masked_fill((cell < 0) | (cell >= size), 0))
+        for cell, share in ((low, 1 - beyond), (low + 1, beyond))
+    ]
