@@ -19,6 +19,7 @@ from mmmc.study.filled import filled
 from mmmc.study.formats import FORMATS, as_csv, as_json, latex, markdown
 from mmmc.study.paper import numbers, paper_table
 from mmmc.study.plan import Plan, read_plan
+from mmmc.study.speeds import read_speeds
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -133,6 +134,45 @@ def test_ours_stand_beside_the_papers(plan: Plan) -> None:
     assert "boxes begin at 2 strides" not in text  # a row that is not the paper's, and no plan has it
 
 
+def test_pictures_a_second_are_those_of_a_benchmark(
+    plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the plan's backbone, the median of all rounds; rows without RFA have FCOS's network."""
+    rows = [
+        {"name": "FCOS, efficientnet_lite0, fp32", "unit": "s", "values": [0.02, 0.05, 0.04]},
+        {"name": "MMMC, efficientnet_lite0, fp32", "unit": "s", "values": [0.05]},
+        {"name": "MMMC, resnet50, fp32", "unit": "s", "values": [1.0]},
+        {"name": "share", "unit": "1", "values": []},
+    ]
+    file = tmp_path / "detector.json"
+    file.write_text(json.dumps({"rows": rows}))
+    (table,) = filled(paper_table(2), [plan], read_speeds(file))
+    assert {row.row.name: row.speed for row in table.rows if row.ours.seeds} == {
+        "FCOS, GIoU quality": 25,
+        "+ RFA": 20,
+    }
+    assert [row.row.printed_speed for row in table.rows] == [14.7, 14.7, 14.6, 14.7, 14.6]
+    text = markdown([table])
+    assert "| seeds | pictures a second | paper's pictures a second |" in text
+    assert "| 0, 1, 2 | 20.0 | 14.6 |" in text
+    assert "| 0, 1, 2 | – | 14.6 |" in markdown(filled(paper_table(2), [plan]))
+    assert json.loads(as_json([table]))[0]["rows"][2]["speed"] == 20
+    assert list(csv.DictReader(io.StringIO(as_csv([table]))))[6]["speed"] == "20.0"
+    command = ["study", "table", "2", "--plan", str(plan.path), "--speeds"]
+    assert main([*command, str(file)]) == 0
+    assert "| 0, 1, 2 | 20.0 | 14.6 |" in capsys.readouterr().out
+    for content, says in (
+        ("{}", "holds no seconds of rows"),
+        ('{"rows": [{"name": "a", "unit": "s"}]}', "holds no sec"),
+    ):
+        file.write_text(content)
+        assert main([*command, str(file)]) == 2
+        assert says in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "no.json")]) == 2
+    assert main(["study", "table", "1", *command[3:], str(file)]) == 2
+    assert "the paper prints no pictures a second in Table 1" in capsys.readouterr().err
+
+
 def test_a_deleted_record_is_named_with_its_command(plan: Plan) -> None:
     forget(plan, "+ RFA", 1)
     (table,) = filled(paper_table(2), [plan])
@@ -226,7 +266,7 @@ def test_formats_hold_the_same_numbers(plan: Plan) -> None:
     assert (float(lines[0]["low"]), float(lines[0]["high"])) == pytest.approx((2 - 2.484, 2 + 2.484), abs=1e-3)
     text = latex(tables)
     assert r"+ RFA & 33.0 $\pm$ 2.0 (n = 3) &" in text
-    assert text.count(r"\begin{tabular}{lrrrrrrrrr}") == 1
+    assert text.count(r"\begin{tabular}{lrrrrrrrrrrr}") == 1
 
 
 def test_settings_that_were_tried_have_a_column(plan: Plan) -> None:
@@ -234,9 +274,9 @@ def test_settings_that_were_tried_have_a_column(plan: Plan) -> None:
     plan.path.write_text(plan.path.read_text() + 'tried: {"+ RFA": 4}\n')
     tables = filled(paper_table(2), [read_plan(plan.path)])
     lines = {line.split(" | ")[0][2:]: line for line in markdown(tables).splitlines() if line.startswith("| ")}
-    assert lines[""].endswith("| seeds | settings tried |")
-    assert lines["+ RFA"].endswith("| 0, 1, 2 | 4 |")
-    assert lines["FCOS, GIoU quality"].endswith("| 0, 1, 2 | – |")
+    assert lines[""].endswith("| paper's pictures a second | settings tried |")
+    assert lines["+ RFA"].endswith("| 0, 1, 2 | – | 14.6 | 4 |")
+    assert lines["FCOS, GIoU quality"].endswith("| 0, 1, 2 | – | 14.7 | – |")
     told = {line["row"]: line["tried"] for line in csv.DictReader(io.StringIO(as_csv(tables)))}
     assert told == {"FCOS, centerness": "", "FCOS, GIoU quality": "", "+ RFA": "4", "+ APS": "", "+ RFA + APS": ""}
 

@@ -25,6 +25,7 @@ from mmmc.study.filled import filled
 from mmmc.study.formats import FORMATS
 from mmmc.study.paper import numbers, paper_table
 from mmmc.study.running import train_plan
+from mmmc.study.speeds import read_speeds
 from mmmc.study.status import status, words
 from mmmc.study.workers import Here, Workers
 from mmmc.training.folder import RunFolder
@@ -35,6 +36,7 @@ ACTIONS = ("run", "status", "collect", "table", "figure", "overlap", "claims")
 OF_PAPER = {
     "plans": "--plan",
     "format": "--format",
+    "speeds": "--speeds",
     "data": "--data",
     "seeds": "--seeds",
     "records": "--records",
@@ -210,7 +212,7 @@ def print_table(arguments: Sequence[str]) -> None:
         "Mean and standard deviation over seeds, as Markdown; or, with the number of a table of the paper and --plan, "
         "that table with our runs beside what is printed there.",
         usage="mmmc study table FILE… [--against NAME [--resolution]] [--metrics NAMES]\n"
-        "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json]",
+        "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json] [--speeds FILE]",
     )
     parser.add_argument(
         "files", type=str, nargs="+", metavar="FILE", help="files of records, or the number of a table of the paper"
@@ -232,6 +234,13 @@ def print_table(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--plan", dest="plans", type=str, nargs="+", default=[], metavar="PLAN", help="YAML files")
     parser.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="of a table of the paper")
+    parser.add_argument(
+        "--speeds",
+        type=str | None,
+        default=None,
+        metavar="FILE",
+        help="of Table 2: pictures a second, from the JSON of python -m benchmarks detector",
+    )
     add_choice(parser)
     config = parse(parser, arguments)
     if len(config.files) == 1 and config.files[0].isdigit():
@@ -259,7 +268,10 @@ def _print_paper_table(config: Namespace) -> None:
     wanted = paper_table(int(config.files[0]))
     if not config.plans:
         raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")
-    sys.stdout.write(FORMATS[config.format](filled(wanted, plans_of(config))))
+    if config.speeds is not None and not wanted.has_speed:
+        raise InputError(f"--speeds is for Table 2; the paper prints no pictures a second in Table {wanted.number}.")
+    speeds = None if config.speeds is None else read_speeds(config.speeds)
+    sys.stdout.write(FORMATS[config.format](filled(wanted, plans_of(config), speeds)))
 
 
 def _numbers() -> str:

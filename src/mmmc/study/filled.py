@@ -8,6 +8,7 @@ from typing import Any
 
 from mmmc.study.paper import PaperRow, PaperTable
 from mmmc.study.plan import Plan, Run
+from mmmc.study.speeds import Speeds, speed_of
 from mmmc.study.table import Difference, Row, Spread, paired, spread, student
 
 Record = Mapping[str, Any]
@@ -22,6 +23,7 @@ class FilledRow:
         ours: seeds and values by column; no column where nothing is recorded.
         differences: to the base row by column: of fractions, or relative reductions of a loss.
         printed_differences: the same from the paper's figures: of its unit, or relative reductions.
+        speed: pictures a second; None where none is known.
         tried: settings that were compared before these were taken; None where the plan does not say.
         missing: sentences about what is not recorded, each with the command that makes it.
     """
@@ -30,6 +32,7 @@ class FilledRow:
     ours: Row
     differences: Mapping[str, Difference]
     printed_differences: Mapping[str, float]
+    speed: float | None
     tried: int | None
     missing: tuple[str, ...]
 
@@ -61,22 +64,23 @@ class FilledTable:
         return 1 if self.table.reduction else 100
 
 
-def filled(table: PaperTable, plans: Sequence[Plan]) -> list[FilledTable]:
-    """A table for each set that the plans score.
+def filled(table: PaperTable, plans: Sequence[Plan], speeds: Speeds | None = None) -> list[FilledTable]:
+    """A table for each set that the plans score, with pictures a second where `speeds` has them.
 
     Raises:
         InputError: records or failures of a plan cannot be read.
     """
     sets = dict.fromkeys(plan.set for plan in plans)
-    return [_filled(table, name, [plan for plan in plans if plan.set == name]) for name in sets]
+    return [_filled(table, name, [plan for plan in plans if plan.set == name], speeds or {}) for name in sets]
 
 
-def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTable:
+def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan], speeds: Speeds) -> FilledTable:
     recorded = {plan.path: plan.recorded() for plan in plans}
     missing: dict[str, list[str]] = {}
     used: list[tuple[Run, Record]] = []
     ours: dict[str, Row] = {}
     tried: dict[str, int | None] = {}
+    fast: dict[str, float | None] = {}
     for row in table.rows:
         plan, name = _variant(row, plans)
         if plan is None:
@@ -99,12 +103,14 @@ def _filled(table: PaperTable, set_name: str, plans: Sequence[Plan]) -> FilledTa
         used += found
         ours[row.name] = _values(table, row, set_name, found)
         tried[row.name] = plan.tried.get(name)
+        fast[row.name] = speed_of(row.network, plan.recipes[name], speeds) if row.network else None
     by_name = {row.name: row for row in table.rows}
     rows = tuple(
         FilledRow(
             row,
             ours[row.name],
             *_compared(table, row, by_name, ours),
+            speed=fast.get(row.name),
             tried=tried.get(row.name),
             missing=tuple(missing[row.name]),
         )

@@ -62,7 +62,7 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
     names = ["table", "set", "row", "column", "n", "mean", "sd", "base", "difference", "low", "high", "pairs", "paper"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "paper_difference", "tried", "missing"])
+    writer.writerow([*names, "paper_difference", "tried", "speed", "paper_speed", "missing"])
     for table in tables:
         for row in _plain(table)["rows"]:
             for column, cell in row["columns"].items():
@@ -72,7 +72,8 @@ def as_csv(tables: Sequence[FilledTable]) -> str:
                         *(table.table.number, table.set, row["name"], column),
                         *(len(row["seeds"]), cell["mean"], cell["sd"], row["base"]),
                         *(difference[name] for name in ("mean", "low", "high", "n")),
-                        *(cell["paper"], cell["paper_difference"], row["tried"], "; ".join(row["missing"])),
+                        *(cell["paper"], cell["paper_difference"], row["tried"], row["speed"], row["paper_speed"]),
+                        "; ".join(row["missing"]),
                     ]
                 )
     return text.getvalue()
@@ -96,6 +97,10 @@ def _cells(table: FilledTable) -> tuple[list[str], list[list[str]]]:
     gain = f"{first} − {base}"
     head = ["", *columns, gain, *(f"paper's {column}" for column in columns), f"paper's {gain}", "seeds"]
     rows = [_ap_line(table, row, first) for row in table.rows]
+    if table.table.has_speed:
+        head += ["pictures a second", "paper's pictures a second"]
+        for line, row in zip(rows, table.rows, strict=True):
+            line += [_printed(row.speed, 1), _printed(row.row.printed_speed, 1)]
     if any(row.tried for row in table.rows):
         head.append("settings tried")
         for line, row in zip(rows, table.rows, strict=True):
@@ -189,6 +194,8 @@ def _plain(table: FilledTable) -> dict[str, Any]:
                 "measure": row.row.measure,
                 "seeds": list(row.ours.seeds),
                 "tried": row.tried,
+                "speed": row.speed,
+                "paper_speed": row.row.printed_speed,
                 "missing": list(row.missing),
                 "columns": {column: _column(table, row, column) for column in table.table.columns},
             }

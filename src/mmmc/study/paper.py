@@ -37,6 +37,8 @@ class PaperRow:
         base: name of the row that this one is compared with; None for none.
         measure: of the records' `agreement`, for a table over the training.
         printed_reduction: by column what the paper prints as reduction, in percent.
+        network: whose pictures a second are the row's, FCOS or MMMC; None where the table has no speed.
+        printed_speed: pictures a second that the paper prints.
         optional: not of the paper; left out where no plan has it.
     """
 
@@ -46,6 +48,8 @@ class PaperRow:
     base: str | None
     measure: str | None
     printed_reduction: dict[str, float]
+    network: str | None
+    printed_speed: float | None
     optional: bool
 
 
@@ -70,6 +74,11 @@ class PaperTable:
     columns: tuple[str, ...]
     reduction: bool
     rows: tuple[PaperRow, ...]
+
+    @property
+    def has_speed(self) -> bool:
+        """Whether the paper prints pictures a second."""
+        return any(row.network for row in self.rows)
 
 
 def numbers() -> list[int]:
@@ -108,5 +117,7 @@ def _row(content: dict[str, Any], columns: tuple[str, ...], base: str | None) ->
         base=None if base == content["name"] else base,
         measure=content.get("measure"),
         printed_reduction=dict(zip(columns, content.get("printed_reduction", ()), strict=False)),
+        network=content.get("network"),
+        printed_speed=content.get("printed_speed"),
         optional=content.get("optional", False),
     )
