@@ -31,7 +31,7 @@ WARMUP, STEPS = 2, 7
 def run(setting: Setting) -> list[Row]:
     """Median seconds of a step, for each round."""
     rivals = {f"{world} process{'es' if world > 1 else ''}": partial(together, world, setting) for world in (1, 2)}
-    effort = setting.effort(warmup=0, most=9, seconds=120, within=0.03)
+    effort = setting.effort(warmup=0, most=9, seconds=60, within=0.03)
     return interleaved(rivals, {"2 processes": "1 process"}, effort)
 
 

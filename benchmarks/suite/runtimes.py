@@ -38,7 +38,7 @@ def run(setting: Setting) -> list[Row]:
                 ways[f"{method}, {kind}, {way}"] = lambda detect=detect, given=picture: detect([given])  # type: ignore[misc]
         pairs = {name: f"{name.rpartition(', ')[0]}, {BASE}" for name in ways if not name.endswith(BASE)}
         clocks = {name: timed(way, setting.device) for name, way in ways.items()}
-        rows += interleaved(clocks, pairs, setting.effort(seconds=90))
+        rows += interleaved(clocks, pairs, setting.effort(seconds=40))
     return rows
 
 

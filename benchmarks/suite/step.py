@@ -41,7 +41,7 @@ def steps(kind: str, setting: Setting) -> list[Row]:
         name: timed(Step(recipe, batch, classes, setting.device), setting.device) for name, recipe in named.items()
     }
     pairs = {name: f"FCOS, {kind}" for name in clocks if not name.startswith("FCOS, ")}
-    rows = remembering(interleaved(clocks, pairs, setting.effort(seconds=120)), memory)
+    rows = remembering(interleaved(clocks, pairs, setting.effort(seconds=60)), memory)
     share = {f"APS's share, {kind}": AssignersShare(recipes["MMMC"], batch, classes, setting.device)}
     return rows + interleaved(share, {}, setting.effort(most=9), unit="1")
 

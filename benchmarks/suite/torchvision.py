@@ -94,7 +94,7 @@ def compared(
             continue
         rivals[f"{what}, {name}"] = timed(run, setting.device)
     pairs = {name: f"{what}, {BASE}" for name in rivals if not name.endswith(BASE)}
-    rows = interleaved(rivals, pairs, setting.effort(warmup=0, seconds=150))
+    rows = interleaved(rivals, pairs, setting.effort(warmup=0, seconds=60))
     return [replace(row, note=notes[row.name.removeprefix(f"{what}, ")]) for row in rows] + failed
 
 
