@@ -26,6 +26,7 @@ OWN_FLAGS = {
     "metrics",
     "against",
     "resolution",
+    "speeds",
     "recipe",
     "out",
     "resume",

@@ -44,7 +44,7 @@ def times(name: str, setting: Setting) -> list[Row]:
     assigner, scenes = prepared(name, setting)
     clocks = {row: timed(partial(assigner, *scene), setting.device) for row, scene in scenes.items()}
     few, *more = scenes
-    effort = setting.effort(warmup=0, most=15, seconds=5, within=0.03)
+    effort = setting.effort(warmup=0, most=15, seconds=4, within=0.03)
     return interleaved(clocks, dict.fromkeys(more, few), effort)
 
 

@@ -37,5 +37,5 @@ def rows_of(backbone: str, setting: Setting) -> list[Row]:
             for name, detector in detectors.items()
         }
         fcos, mmmc = clocks
-        rows += interleaved(clocks, {mmmc: fcos}, setting.effort(seconds=90))
+        rows += interleaved(clocks, {mmmc: fcos}, setting.effort(seconds=40))
     return rows

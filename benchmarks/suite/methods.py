@@ -29,7 +29,7 @@ def run(setting: Setting) -> list[Row]:
         for name in wanted
     }
     against = {name: BASE for name in clocks if name != BASE}
-    return interleaved(clocks, against, setting.effort(seconds=100))
+    return interleaved(clocks, against, setting.effort(seconds=80))
 
 
 def _recipe(name: str, tiny: bool) -> Recipe:
