@@ -78,7 +78,7 @@ def without_first_columns(at: Path) -> None:
 
 
 def as_corners(at: Path) -> None:
-    (at / ROWS).write_text("0 .1 .1 .3 .1 .3 .3 .1 .3\n1 .6 .6 .8 .6 .8 .9\n")
+    (at / ROWS).write_text("0 .1 .1 .3 .1 .3 .3 .1 .3\n0 .1 .5 .3 .5 .3 .7 .1 .7\n1 .6 .6 .8 .6 .8 .9\n")
 
 
 def shutil_copy(source: str, target: str) -> Spoil:
@@ -211,7 +211,7 @@ PLANTED = {
     "row-columns": Planted("yolo", without_first_columns, ROWS, "line 1: `0 0.5 0.5` has 3 columns"),
     "row-number": Planted("yolo", append(ROWS, "0 0.5 x 0.1 0.1\n"), ROWS, "line 3: `0 0.5 x 0.1 0.1` is not made"),
     "rows-mixed": Planted("yolo", append(ROWS, "0 .6 .6 .8 .6 .8 .9\n"), ROWS, "1 polygon rows and 2 box rows"),
-    "rows-polygon": Planted("yolo", as_corners, ROWS, "2 polygon rows in 1 files without box rows; 1 have four"),
+    "rows-polygon": Planted("yolo", as_corners, ROWS, "3 polygon rows in 1 files without box rows; 2 have four"),
     "voc-size": Planted("voc", text(XML, "<width>64", "<width>0"), XML, "size: height is 48, width is 0"),
     "voc-name": Planted("voc", text(XML, "<name>cat", "<name>"), XML, "object 1: name is missing"),
     "voc-box": Planted("voc", text(XML, "<ymax>17", "<ymax>low"), XML, "object 1: bndbox: xmin 5"),
