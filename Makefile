@@ -14,7 +14,7 @@ help:
 	@echo "make dist       wheel and source distribution, in dist"
 	@echo "make extras     the wheel in an empty environment, alone and with each extra (EXTRAS='serve video')"
 	@echo "make newcomer   docs/start.md at full length with 100 pictures of BCCD, in an empty environment (25 minutes; MMMC_DATA)"
-	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (some 32 minutes)"
+	@echo "make bench      every benchmark on a CPU with two threads, into benchmarks/results (37 minutes at the last count, before seven were made shorter)"
 	@echo "make bench-gpu  all that a CUDA device can show in 9 minutes, one JSON and one picture into OUT"
 	@echo "make race-env   the Python environments of other detectors, into .race (PyPI, some GB)"
 	@echo "make race       AP per CPU minute: what is not recorded yet, or failed (MMMC_DATA; some 10 hours of an idle machine)"
