@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.intervals import Estimate
-from benchmarks.report import RESULTS, between, put, results
+from benchmarks.report import between, put_of_results, results
 from benchmarks.scaling import CLASSES, SIZE
 from mmmc.model.cost import cost
 from mmmc.recipe import load_recipe
@@ -38,11 +37,8 @@ ROWS = (
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table, or put it into a page."""
-    parser = argparse.ArgumentParser("python -m benchmarks cost", description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the table of this page instead of printing")
-    config = parser.parse_args(arguments)
-    return put({"cost": between("cost", table(config.results), "python -m benchmarks cost")}, config.into)
+    command = "python -m benchmarks cost"
+    return put_of_results("cost", __doc__, lambda folder: {"cost": between("cost", table(folder), command)}, arguments)
 
 
 def table(folder: Path) -> str:

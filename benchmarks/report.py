@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.goals import Goal, goals, gpu_goals
@@ -23,11 +23,18 @@ BEGIN, END = "<!-- {name}: {command} -->", "<!-- end of {name} -->"
 
 def main(arguments: Sequence[str]) -> int:
     """Print the tables, or put them into a page."""
-    parser = argparse.ArgumentParser("python -m benchmarks report", description=__doc__)
+    return put_of_results("report", __doc__, lambda folder: tables(results(folder)), arguments)
+
+
+def put_of_results(
+    verb: str, description: str | None, make: Callable[[Path], Mapping[str, str]], arguments: Sequence[str]
+) -> int:
+    """Print what a verb makes of the folder of JSON files, or put it into a page, as its command line says."""
+    parser = argparse.ArgumentParser(f"python -m benchmarks {verb}", description=description)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the tables of this page instead of printing")
     config = parser.parse_args(arguments)
-    return put(tables(results(config.results)), config.into)
+    return put(make(config.results), config.into)
 
 
 def put(made: Mapping[str, str], page: Path | None) -> int:

@@ -5,7 +5,6 @@ Operations and bytes are counted on tensors that hold nothing; times are those o
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from benchmarks.detectors import methods
 from benchmarks.intervals import median
-from benchmarks.report import RESULTS, between, put, results
+from benchmarks.report import between, put_of_results, results
 from benchmarks.result import Result, quantity
 from benchmarks.scaling import TOUCHES
 from benchmarks.suite.deformable import MAPS
@@ -105,8 +104,7 @@ def table(folder: Path) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the table, or put it into a page."""
-    parser = argparse.ArgumentParser("python -m benchmarks roofline", description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
-    parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the table of this page instead of printing")
-    config = parser.parse_args(arguments)
-    return put({"roofline": between("roofline", table(config.results), "python -m benchmarks roofline")}, config.into)
+    command = "python -m benchmarks roofline"
+    return put_of_results(
+        "roofline", __doc__, lambda folder: {"roofline": between("roofline", table(folder), command)}, arguments
+    )

@@ -10,15 +10,14 @@ from typing import Any
 
 from mmmc.data.coco import MOST_PIXELS, is_box, is_side, is_text
 from mmmc.data.fields import is_int64, is_number, read_json
-from mmmc.data.find import find_annotations, find_images, holding, listing
 from mmmc.data.formats.files import copy_pictures
-from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
+from mmmc.data.formats.find import find_annotations, find_images, holding, listing
+from mmmc.data.formats.protocol import FOLDERS, PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
 from mmmc.errors import InputError
 from mmmc.files import write_text
 
 _ROBOFLOW = "_annotations.coco.json"
-_FOLDERS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
 _NAME = "a name that is not empty"
 _LISTS = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -31,7 +30,7 @@ def look(path: Path) -> Found | None:
     parts = tuple(
         Source("coco", part, path / name / _ROBOFLOW, path / name)
         for part in PARTS
-        for name in _FOLDERS[part]
+        for name in FOLDERS[part]
         if (path / name / _ROBOFLOW).is_file()
     )
     if parts:

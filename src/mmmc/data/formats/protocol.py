@@ -10,7 +10,10 @@ from mmmc.data.sets import CocoSet
 
 FormatName = Literal["coco", "yolo", "voc"]
 
-PARTS = ("train", "val", "test")
+FOLDERS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+"""What the folder of a part is called, or its key in a file."""
+
+PARTS = tuple(FOLDERS)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from mmmc.data.coco import MOST_PIXELS
 from mmmc.data.formats.files import copy_pictures, is_picture, pictures_in, rows_of, unlike_stems
-from mmmc.data.formats.protocol import PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
+from mmmc.data.formats.protocol import FOLDERS, PARTS, Flaw, Found, Raw, RawBox, RawPicture, Source
 from mmmc.data.sets import CocoSet
 from mmmc.errors import InputError
 from mmmc.files import write_text
@@ -30,7 +30,6 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _NAN = (math.nan, math.nan, math.nan, math.nan)
 _UNWRITABLE = re.compile("[\x00-\x1f\ufffe\uffff]")
 """What XML cannot hold, or does not give back as it was."""
-_ROBOFLOW = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}
 
 
 def look(path: Path) -> Found | None:
@@ -52,7 +51,7 @@ def look(path: Path) -> Found | None:
         )
     parts = tuple(
         Source("voc", part, path / name, path / name)
-        for part, names in _ROBOFLOW.items()
+        for part, names in FOLDERS.items()
         for name in names
         if next((path / name).glob("*.xml"), None)
     )

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from mmmc.data.formats.files import is_picture, read_text
-from mmmc.data.formats.protocol import PARTS, Flaw
+from mmmc.data.formats.protocol import FOLDERS, PARTS, Flaw
 from mmmc.errors import InputError
 
-_ALIASES = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 CLASSES = "classes.txt"
 """Name of the file that labelImg and Label Studio write: the name of a class on each line."""
 
@@ -87,7 +86,7 @@ def _folders(root: Path) -> dict[str, Path]:
     """Folders of pictures with labels around a `classes.txt`: `images/PART` or `images` with `labels`, or the root."""
     images = root / "images"
     if images.is_dir() and (root / "labels").is_dir():
-        parts = {part: images / name for part in PARTS for name in _ALIASES[part] if (images / name).is_dir()}
+        parts = {part: images / name for part in PARTS for name in FOLDERS[part] if (images / name).is_dir()}
         return parts if "train" in parts else {"train": images}
     labelled = (file for file in root.glob("*.txt") if file.name != CLASSES)
     beside = any(is_picture(file) for file in root.glob("*.*")) and next(labelled, None) is not None
@@ -116,7 +115,7 @@ def read_yaml(file: Path) -> Layout:
     start = start if start.is_dir() else base
     folders, said, left_out = {}, {}, []
     for part in PARTS:
-        value = next((content[key] for key in _ALIASES[part] if content.get(key)), None)
+        value = next((content[key] for key in FOLDERS[part] if content.get(key)), None)
         if value is None:
             continue
         paths = value if isinstance(value, list) else [value]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmmc.data.formats.protocol import FOLDERS
 from mmmc.errors import InputError
 
 _FILES = {
@@ -18,7 +19,6 @@ _FILES = {
     "val": ("instances_val*.json", "val.json", "valid.json"),
     "test": ("instances_test*.json", "test.json"),
 }
-_FOLDERS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 _START = 2**20
 """The first picture's name stands within so many bytes of a file as tools write it."""
@@ -55,7 +55,7 @@ def find_images(folder: Path, annotations: Path, part: str) -> Path:
         InputError: there are no pictures; says where they were looked for and what was found.
     """
     full = annotations.stem.removeprefix("instances_")
-    names = dict.fromkeys(place for name in (full, *_FOLDERS[part]) for place in (name, f"images/{name}"))
+    names = dict.fromkeys(place for name in (full, *FOLDERS[part]) for place in (name, f"images/{name}"))
     places = [*(folder / name for name in names), folder / "images", folder]
     found = holding(annotations, places)
     if found is not None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mmmc.data.find import find_annotations
 from mmmc.data.formats import Found, look
 from mmmc.data.formats.coco import customary
+from mmmc.data.formats.find import find_annotations
 from mmmc.errors import InputError
 
 
