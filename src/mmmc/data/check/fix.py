@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 
 from mmmc.data.check import check
 from mmmc.data.check.findings import Check, Finding
-from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix, in_doubt
+from mmmc.data.check.mend import CUT, MENDED, SIZED, Fix
+from mmmc.data.check.plain import in_doubt
 from mmmc.data.formats import FORMATS, FormatName, Raw, Source, look
 from mmmc.errors import InputError
 from mmmc.files import new_folder, write_atomically, write_text

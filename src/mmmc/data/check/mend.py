@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,31 +11,17 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
-from mmmc.data import headers
 from mmmc.data.check.findings import Finding
-from mmmc.data.check.kinds import SOME
+from mmmc.data.check.plain import cut_to_picture, true_size
 from mmmc.data.coco import is_text
 from mmmc.data.fields import is_int64, is_number
-from mmmc.data.formats import FormatName, Raw, RawBox
-from mmmc.data.formats.assemble import faults_of
+from mmmc.data.formats import FormatName, Raw
 from mmmc.data.formats.files import read_text
-from mmmc.data.sets import TOLERANCE, Fault
 from mmmc.files import write_text
-
-Place = tuple[float, float, float, float]
-"""`x y width height` in pixels."""
 
 REMOVED = ("box-not-finite", "box-empty", "box-twice")
 SIZED = ("picture-size", "voc-size", "field-wrong")
 CUT = ("box-reaches-out", "number-not-share")
-
-_WITHIN = 0.5
-"""A box is cut if at least this share of it lies in its picture; of another nobody knows what was meant."""
-
-_RESIZED = 0.02
-"""A picture of the same shape whose sides differ by more than this share was resized, and its boxes with it or not."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +35,6 @@ class Fix:
 
     finding: Finding
     action: str
-
-
-def in_doubt(raw: Raw) -> set[tuple[Path, str]]:
-    """File and place of the bad boxes that can be repaired in more than one way.
-
-    An inverted box may be one whose corners were swapped. One that lies outside for the most part, or one of many that
-    leave their pictures, may be written in another way than it is read: as corners, or in pixels.
-    """
-    boxes, faults = faults_of(raw)
-    xywh = np.array([box.xywh for box in raw.boxes], dtype=np.float64).reshape(-1, 4)
-    known = np.array([raw.pictures[box.picture].size is not None for box in raw.boxes], dtype=bool)
-    leaves = known & np.isin(faults, (Fault.OUTSIDE, Fault.REACHES_OUT, Fault.NOT_SHARES))
-    within = np.prod(boxes[:, 2:].astype(np.float64) - boxes[:, :2], axis=1)
-    with np.errstate(over="ignore"):
-        mostly_outside = within < _WITHIN * np.prod(xywh[:, 2:], axis=1)
-    doubted = (xywh[:, 2:] < 0).any(axis=1) | (leaves & (mostly_outside | (leaves.sum() > SOME * len(leaves))))
-    return {(box.file, box.place) for box, doubt in zip(raw.boxes, doubted.tolist(), strict=True) if doubt}
 
 
 def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
@@ -92,7 +60,7 @@ def mend_json(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
         lost = [rows[finding.place] for finding in gone]
         fixes += [Fix(finding, "removed") for finding in gone]
         for finding in (finding for code in CUT for finding in by_code.get(code, [])):
-            row, cut = rows[finding.place], _cut(raw, boxes[finding.place])
+            row, cut = rows[finding.place], cut_to_picture(raw, boxes[finding.place])
             whole = cut[2] * cut[3]
             area = row.get("area", whole)
             row["bbox"] = list(cut)
@@ -143,7 +111,7 @@ def _sizes_in_json(raw: Raw, content: dict[str, Any], by_code: Mapping[str, list
     fixes = []
     for finding in [*by_code.get("picture-size", []), *wrong]:
         picture = by_place.get(finding.place, finding.file)
-        if (size := _true_size(raw, picture)) is not None and picture in rows:
+        if (size := true_size(raw, picture)) is not None and picture in rows:
             rows[picture]["height"], rows[picture]["width"] = size
             fixes.append(Fix(finding, f"width {size[1]}, height {size[0]}, as the picture has"))
     return fixes
@@ -240,7 +208,7 @@ def mend_xml(raw: Raw, findings: Iterable[Finding]) -> list[Fix]:
                 next(parent for parent in tree.iter() if thing in list(parent)).remove(thing)
                 fixes.append(Fix(finding, "removed"))
             else:
-                x, y, width, height = _cut(raw, boxes[file, finding.place])
+                x, y, width, height = cut_to_picture(raw, boxes[file, finding.place])
                 corners = {"xmin": x + 1, "ymin": y + 1, "xmax": x + width, "ymax": y + height}
                 for side, value in corners.items():
                     _child(_child(thing, "bndbox"), side).text = f"{value:.9g}"
@@ -259,7 +227,7 @@ def _without_doctype(file: Path, findings: list[Finding]) -> list[Fix]:
 
 
 def _size_in_xml(raw: Raw, tree: Element, picture: Path | None, finding: Finding) -> list[Fix]:
-    size = None if picture is None else _true_size(raw, picture)
+    size = None if picture is None else true_size(raw, picture)
     if size is None:
         return []
     sides = _child(tree, "size")
@@ -279,38 +247,6 @@ def _by_file(findings: Iterable[Finding], files: Mapping[Path, Path] | None = No
     for finding in findings:
         found.setdefault((files or {}).get(finding.file, finding.file), []).append(finding)
     return found
-
-
-def _cut(raw: Raw, box: RawBox) -> Place:
-    """The box cut to its picture, as it was said to be."""
-    size = raw.pictures[box.picture].size
-    assert size is not None, "a box of a picture without a size has no such fault"
-    x, y, width, height = box.xywh
-    x1, x2 = (min(max(side, 0.0), size[1]) for side in (x, x + width))
-    y1, y2 = (min(max(side, 0.0), size[0]) for side in (y, y + height))
-    return x1, y1, x2 - x1, y2 - y1
-
-
-def _true_size(raw: Raw, file: Path) -> tuple[int, int] | None:
-    """Height and width of a picture as displayed, if it is plain that they are meant.
-
-    Not so where boxes do not fit, where the size said is that before EXIF's orientation, or is as high for its width:
-    then the picture may have been turned or resized after its boxes were drawn.
-    """
-    header = headers.look_up(file.parent, [file.name])[0]
-    place = next((k for k, picture in enumerate(raw.pictures) if picture.file == file), None)
-    if not isinstance(header, headers.Header) or place is None:
-        return None
-    height, width = header.displayed
-    said = raw.pictures[place].size
-    if said is not None:
-        scale = width / said[1]
-        resized = abs(scale - 1) > _RESIZED and abs(said[0] * scale - height) <= 1
-        if resized or (header.turned and said == (header.height, header.width)):
-            return None
-    finite = [box.xywh for box in raw.boxes if box.picture == place and all(map(math.isfinite, box.xywh))]
-    fits = all(x + w <= width + TOLERANCE and y + h <= height + TOLERANCE for x, y, w, h in finite)
-    return (height, width) if fits else None
 
 
 MENDED: dict[FormatName, tuple[Callable[[Raw, Iterable[Finding]], list[Fix]], tuple[str, ...]]] = {
