@@ -101,6 +101,13 @@ def nearly(at: Path) -> None:
     Image.open(at / FIRST).point(lambda value: min(value + 2, 255)).save(at / "images/val/val_1.png")
 
 
+def same_place(at: Path) -> None:
+    """The first training picture, with something dark before it, in the place of one to validate with."""
+    picture = Image.open(at / FIRST)
+    picture.paste((90, 90, 90), (4, 4, 20, 14))
+    picture.save(at / "images/val/val_1.png")
+
+
 def only_val_has_dogs(content: dict[str, Any]) -> None:
     for annotation in content["annotations"]:
         annotation["category_id"] = 1
@@ -171,6 +178,7 @@ PLANTED = {
     ),
     "leak-file": Planted("coco", shutil_copy(FIRST, "images/val/val_1.png"), "images/val/val_1.png", "in train"),
     "leak-similar": Planted("coco", nearly, "images/val/val_1.png", "of 64 bits differ, correlation 1.000"),
+    "leak-scene": Planted("coco", same_place, "images/val/val_1.png", "of 64 bits differ, correlation 0."),
     "box-not-finite": Planted("coco", box(float("nan"), 1, 5, 5), TRAIN, "annotation 2: bbox [NaN, 1, 5, 5], image 1"),
     "box-empty": Planted("coco", box(9, 9, 0, 5), TRAIN, "annotation 2: bbox [9, 9, 0, 5]"),
     "box-outside": Planted("coco", box(70, 9, 5, 5), TRAIN, "bbox [70, 9, 5, 5]"),

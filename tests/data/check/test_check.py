@@ -97,14 +97,51 @@ def test_thresholds(spoil: Spoil, code: str | None, clean: dict[str, Path], tmp_
     assert list(check(at).by_code()) == ([code] if code else [])
 
 
-@pytest.mark.parametrize(("bits", "noise", "like"), [(4, 0, True), (5, 0, False), (4, 34, True), (4, 37, False)])
-def test_four_bits_and_the_correlation_decide(bits: int, noise: int, like: bool) -> None:
+@pytest.mark.parametrize(
+    ("bits", "noise", "code"),
+    [
+        (4, 0, "leak-similar"),
+        (5, 0, "leak-scene"),
+        (10, 0, "leak-scene"),
+        (11, 0, None),
+        (4, 34, "leak-similar"),
+        (4, 37, "leak-scene"),
+        (10, 133, "leak-scene"),
+        (10, 134, None),
+    ],
+)
+def test_bits_and_the_correlation_decide(bits: int, noise: int, code: str | None) -> None:
     grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
     other = grey.copy()
     other[::2, ::2] = other[::2, ::2].clip(max=255 - noise) + np.uint8(noise)
     here = {Path("a"): Print(b"a", 0, grey)}
     there = {Path("b"): Print(b"b", 2**bits - 1, other)}
-    assert [found.code for found in leaks("train", here, "val", there)] == ["leak-similar"] * like
+    correlation = np.corrcoef(grey.ravel(), other.ravel())[0, 1]
+    value = f"like a, which is in train: {bits} of 64 bits differ, correlation {correlation:.3f}"
+    assert [(found.code, found.value) for found in leaks("train", here, "val", there)] == (
+        [(code, value)] if code else []
+    )
+
+
+def test_a_picture_is_told_once_with_its_nearest() -> None:
+    grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    speckled = grey ^ np.where(np.arange(1024).reshape(32, 32) % 7, 0, 64).astype(np.uint8)
+    near, far, blank = Print(b"n", 1, grey), Print(b"f", 3, speckled), Print(b"o", 1, np.full_like(grey, 9))
+    there = {Path("there"): Print(b"t", 1, grey)}
+
+    def told(**here: Print) -> list[tuple[str, str]]:
+        return [(found.code, found.value) for found in leaks("a", {Path(k): v for k, v in here.items()}, "b", there)]
+
+    assert told(blank=blank) == []
+    assert told() == []
+    copy = ("leak-similar", "like near, which is in a: 0 of 64 bits differ, correlation 1.000")
+    assert told(far=far, near=near, blank=blank) == [copy]
+    assert told(far=far, near=near, again=near) == [(copy[0], copy[1] + " (and 1 more)")]
+    ((code, value),) = told(far=far, farther=far)
+    assert code == "leak-scene"
+    assert value.startswith("like far, ")
+    assert value.endswith(" (and 1 more)")
+    assert told(near=near, same=Print(b"t", 1, grey)) == [("leak-file", "the bytes of same, which is in a")]
 
 
 def test_a_picture_too_large_to_be_trained_on_is_an_error(
@@ -160,7 +197,7 @@ def test_status_json_and_page(clean: dict[str, Path], tmp_path: Path, capsys: py
     assert main(["data", "check", str(at), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().out
     assert f"    train: {at / TRAIN}, annotation 2: bbox [70, 9, 5, 5], image 1 (train_1.png)\n  Effect: " in said
-    assert "1 errors, 1 warnings." in said
+    assert "1 error, 1 warning." in said
     written = json.loads((tmp_path / "out/check.json").read_text())
     assert (written["errors"], [row["code"] for row in written["findings"]]) == (1, ["box-outside", "picture-turned"])
     page = (tmp_path / "out/check.html").read_text()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-NEAR = 4
-"""Two pictures whose difference hashes differ in at most so many of 64 bits may be the same."""
-ALIKE = 0.98
-"""… and are, if their 32 × 32 grey copies correlate at least so well. Almost empty pictures have like hashes."""
+COPY_BITS, COPY_ALIKE = 4, 0.98
+"""Two pictures are one, saved again, if their difference hashes differ in at most so many of 64 bits and their 32 × 32
+grey copies correlate at least so well. Both have to hold, for almost empty pictures have like hashes."""
+SCENE_BITS, SCENE_ALIKE = 10, 0.8
+"""… and show one scene, as two frames of a video or two prints of a board do."""
 CROWDED = 100
 """COCO's measure looks at no more detections of a picture."""
 EXTREME = 10.0
@@ -41,6 +42,7 @@ _REFUSED = "Training refuses the set."
 _BOX = "Training refuses the set, unless option bad_boxes is drop or clip."
 _REWRITE = "Write the row again, or take it out."
 _LEAK = "The score is of pictures that were trained on: it is too high."
+_APART = "Look at both; split by groups of like pictures: mmmc data split --group-by."
 
 KINDS = {
     # Files
@@ -110,9 +112,14 @@ KINDS = {
     ),
     "leak-file": _warning("same file in two parts", _LEAK, "Take it out of one part."),
     "leak-similar": _warning(
-        f"like picture in two parts (difference hash within {NEAR} of 64 bits, correlation at least {ALIKE:g})",
+        f"like picture in two parts ({COPY_BITS} of 64 bits apart at most, correlation {COPY_ALIKE:g} at least)",
         _LEAK,
-        "Look at both; split by groups of like pictures: mmmc data split --group-by.",
+        _APART,
+    ),
+    "leak-scene": _warning(
+        f"one scene in two parts ({SCENE_BITS} of 64 bits apart at most, correlation {SCENE_ALIKE:g} at least)",
+        "The score says less of scenes that were never seen: it may be too high.",
+        _APART,
     ),
     # Boxes
     "box-not-finite": _error("box that is not four finite numbers", _BOX, _REWRITE),

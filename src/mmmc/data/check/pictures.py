@@ -11,18 +11,17 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt64
+from jaxtyping import Float64, UInt8
 from PIL import ExifTags, Image
 
 from mmmc.data import headers
 from mmmc.data.check.findings import Finding
-from mmmc.data.check.kinds import ALIKE, NEAR
+from mmmc.data.check.kinds import COPY_ALIKE, COPY_BITS, SCENE_ALIKE, SCENE_BITS
 from mmmc.data.formats import Raw
 from mmmc.data.formats.files import pictures_in
 from mmmc.rgb import image_to_rgb
 
 _SIDE = 32
-_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -103,33 +102,39 @@ def _twice(raw: Raw, prints: dict[Path, Print]) -> Iterator[Finding]:
 
 
 def leaks(part: str, here: dict[Path, Print], other: str, there: dict[Path, Print]) -> Iterator[Finding]:
-    if not here or not there:
-        return
-    files, theirs = list(here), list(there)
-    bits = _bits(here)
-    for start in range(0, len(theirs), _ROWS):
-        block = theirs[start : start + _ROWS]
-        near = np.bitwise_count(_bits({file: there[file] for file in block})[:, None] ^ bits[None]) <= NEAR
-        for row, column in np.argwhere(near).tolist():
-            file, like = block[row], files[column]
-            one, two = there[file], here[like]
-            if one.digest == two.digest:
-                yield Finding("leak-file", other, file, "", f"the bytes of {like}, which is in {part}", file)
-            elif (alike := _correlation(one.grey, two.grey)) >= ALIKE:
-                bit = (one.bits ^ two.bits).bit_count()
-                value = f"like {like}, which is in {part}: {bit} of 64 bits differ, correlation {alike:.3f}"
-                yield Finding("leak-similar", other, file, "", value, file)
+    """Pictures of `there` that `here` has too, as a copy or of the same scene: each is told once, with its nearest."""
+    files, prints = list(here), list(here.values())
+    bits = np.array([found.bits for found in prints], dtype=np.uint64)
+    for file, copy in there.items():
+        apart = np.bitwise_count(bits ^ np.uint64(copy.bits))
+        (near,) = np.nonzero(apart <= SCENE_BITS)
+        if not near.size:
+            continue
+        alike = _correlations(copy.grey, np.stack([prints[k].grey for k in near]))
+        same = [k for k in near if prints[k].digest == copy.digest]
+        if same:
+            yield Finding("leak-file", other, file, "", f"the bytes of {files[same[0]]}, which is in {part}", file)
+            continue
+        copied = (apart[near] <= COPY_BITS) & (alike >= COPY_ALIKE)
+        if copied.any():
+            alike = np.where(copied, alike, 0)
+        scenes = int((alike >= SCENE_ALIKE).sum())
+        if scenes:
+            best = int(alike.argmax())
+            more = f" (and {scenes - 1} more)" if scenes > 1 else ""
+            value = (
+                f"like {files[near[best]]}, which is in {part}: {apart[near[best]]} of 64 bits differ, "
+                f"correlation {alike[best]:.3f}{more}"
+            )
+            yield Finding("leak-similar" if copied.any() else "leak-scene", other, file, "", value, file)
 
 
-def _correlation(one: UInt8[np.ndarray, "32 32"], other: UInt8[np.ndarray, "32 32"]) -> float:
-    """Pearson's; 0 where a picture is of one grey."""
-    left, right = (grey.astype(np.float64) - grey.mean() for grey in (one, other))
-    norm = float(np.sqrt((left**2).sum() * (right**2).sum()))
-    return float((left * right).sum()) / norm if norm else 0.0
-
-
-def _bits(prints: dict[Path, Print]) -> UInt64[np.ndarray, " n"]:
-    return np.array([found.bits for found in prints.values()], dtype=np.uint64)
+def _correlations(one: UInt8[np.ndarray, "32 32"], others: UInt8[np.ndarray, "n 32 32"]) -> Float64[np.ndarray, " n"]:
+    """Pearson's, with each; 0 where a picture is of one grey."""
+    left, right = one.astype(np.float64).ravel(), others.astype(np.float64).reshape(len(others), -1)
+    left, right = left - left.mean(), right - right.mean(1, keepdims=True)
+    norms = np.sqrt((left**2).sum() * (right**2).sum(1))
+    return np.divide(right @ left, norms, out=np.zeros_like(norms), where=norms > 0)
 
 
 def _unlisted(parts: Sequence[Raw]) -> Iterator[Finding]:

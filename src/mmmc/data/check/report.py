@@ -79,7 +79,8 @@ def _counts(found: Check) -> str:
 
 
 def _sum(found: Check) -> str:
-    return f"{found.errors} errors, {len(found.findings) - found.errors} warnings."
+    warnings = len(found.findings) - found.errors
+    return f"{found.errors} error{'s' * (found.errors != 1)}, {warnings} warning{'s' * (warnings != 1)}."
 
 
 def _where(finding: Finding) -> str:
