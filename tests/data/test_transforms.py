@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from mmmc.data.transforms import Augmentation, Resize, _adjust_contrast
+from mmmc.data.transforms import Augmentation, Resize, _adjust_contrast, unlike_sizes
 from mmmc.errors import InputError
 from mmmc.recipe import load_recipe
+from mmmc.recipe.reading import recipe_names
 
 NO_BOXES, NO_LABELS = torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)
 PLAIN = Augmentation(short=(60,), long=100, flip=0.0)
@@ -210,6 +211,22 @@ EVERYTHING = Augmentation(
     saturation=0.3,
     hue=0.1,
 )
+
+
+@pytest.mark.parametrize(("short", "alike"), [(139, False), (140, True), (330, True), (331, False)])
+def test_sizes_that_are_scored_and_not_trained_on_are_told(short, alike):
+    augmentation = Augmentation(short=(200, 300), long=400, scale_range=(0.7, 1.1))
+    said = unlike_sizes(augmentation, Resize(short, 400))
+    assert (said is None) == alike
+    if said:
+        assert f"shorter side of {short} px (resize.short), which none has" in said
+        assert "those have 140 to 330 px" in said
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_score_at_sizes_that_they_train_on(name):
+    recipe = load_recipe(name)
+    assert unlike_sizes(recipe.augmentation, recipe.resize) is None
 
 
 def test_pure_in_the_seed_and_silent_to_the_global_generator():

@@ -45,6 +45,15 @@ def test_names_in_brackets_are_no_markup(
     assert "class '[/x]'" in capsys.readouterr().err
 
 
+def test_pictures_of_another_size_than_was_trained_on_are_told(
+    tiny_set: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tiny_recipe(tiny_set, train={"iterations": 1, "diagnose": 0}, resize={"short": 96})
+    run(recipe, tmp_path / "run", init=start, quiet=False)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "shorter side of 96 px (resize.short), which none has that is trained on: those have 64 to 64 px" in said
+
+
 def test_a_run_folder_holds_all_to_repeat_it(tiny_set: Path, start: Path, tmp_path: Path) -> None:
     data, folder = shutil.copytree(tiny_set, tmp_path / "cells"), RunFolder(tmp_path / "run")
     annotations = data / "annotations/instances_train.json"

@@ -161,6 +161,18 @@ def _min(first: int, second: int) -> int:
     return cast(int, torch.sym_min(first, second))
 
 
+def unlike_sizes(augmentation: Augmentation, resize: Resize) -> str | None:
+    """A sentence if pictures are scored larger or smaller than any is trained on."""
+    low, high = augmentation.scale_range
+    least, most = low * min(augmentation.short), high * max(augmentation.short)
+    if least <= resize.short <= most:
+        return None
+    return (
+        f"Pictures are scored with a shorter side of {resize.short} px (resize.short), which none has that is "
+        f"trained on: those have {least:.0f} to {most:.0f} px (augmentation.short and scale_range)"
+    )
+
+
 def _max(first: int, second: int) -> int:
     return cast(int, torch.sym_max(first, second))
 

@@ -90,7 +90,7 @@ _BINS = Remedy(
     "GFL beside FCOS on BCCD",
     taken=lambda recipe: recipe.model.box_bins > 0,
 )
-_SIZE = Remedy("resize.short", "larger pictures: more points an object, finer boxes")
+_SIZE = Remedy("augmentation.short and resize.short", "larger pictures: more points an object, finer boxes")
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "class": (
@@ -128,7 +128,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     ),
     "missed": (
         _LEVELS,
-        Remedy("resize.short", "larger pictures, so that small objects hold points"),
+        Remedy("augmentation.short and resize.short", "larger pictures, so that small objects hold points"),
         Remedy("postprocess.threshold", "a lower one keeps fainter boxes; AP wants 0.05 or less"),
     ),
     ALIGNMENT: (

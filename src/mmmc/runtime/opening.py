@@ -49,7 +49,7 @@ def open_openvino(path: Path, threads: int | None) -> tuple[Mapping[str, str], R
     try:
         import openvino
     except ImportError as error:
-        raise InputError(f"{path} needs {error.name} to run: pip install 'openvino>=2025.0'") from error
+        raise InputError(f"{path} needs {error.name} to run: pip install 'openvino>=2025.4'") from error
     # On CPUs that can it would compute in bfloat16 unless told otherwise.
     options = {"INFERENCE_PRECISION_HINT": "f32"} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
     try:

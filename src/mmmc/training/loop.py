@@ -19,6 +19,7 @@ from mmmc.data.changes import write_repairs
 from mmmc.data.coco import CocoSet
 from mmmc.data.formats import look
 from mmmc.data.loading import EvalLoader, TrainLoader
+from mmmc.data.transforms import unlike_sizes
 from mmmc.evaluate import Scores, score
 from mmmc.model import Detector
 from mmmc.recipe import Recipe, digest
@@ -264,7 +265,8 @@ class Run:
         data = self.recipe.data
         if data.path is not None:
             self.journal.say(f"{data.path} is {look(data.path, data.format).seen}.")
-        for note in dict.fromkeys(train_set.notes + val_set.notes):
+        unlike = unlike_sizes(self.recipe.augmentation, self.recipe.resize)
+        for note in dict.fromkeys(train_set.notes + val_set.notes + ((unlike,) if unlike else ())):
             self.journal.say(f"{note}.")
         repairs = train_set.repairs + val_set.repairs
         if repairs:
