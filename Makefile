@@ -1,6 +1,8 @@
 # Two commands: `make demo` shows the detector, `make test` passes the tests. Both install into .venv what they need.
 VENV := .venv
 BIN := $(VENV)/bin
+# `make BIN=FOLDER …` takes the Python of another environment that has all it needs, and installs nothing.
+DEV := $(if $(filter command%,$(origin BIN)),,$(VENV)/.dev)
 SEARCH := $(PYTHON) python3.13 python3.12 python3.11 python3
 
 .PHONY: help demo test test-full test-gpu lowest dist extras newcomer bench bench-gpu race-env race study-gpu tables pictures docs lint format clean
@@ -84,8 +86,9 @@ test: lint
 test-full: lint $(VENV)/.full
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not gpu"
 
-test-gpu: $(VENV)/.dev
-	$(BIN)/pytest -m gpu
+# One folder, so that nothing is collected that needs packages which a machine with a GPU may lack.
+test-gpu: $(DEV)
+	$(BIN)/python -m pytest tests/gpu
 
 # Indirect dependencies are the newest ones: what is stated here is what is tried. Old packages warn of one another.
 LOWEST := .lowest
@@ -125,7 +128,7 @@ bench: $(VENV)/.dev
 
 # DEVICE=cpu TINY=1 tries it out where there is no GPU. ONLY="training waits" runs some parts.
 OUT := $(if $(TINY),demo/bench,benchmarks/results)
-bench-gpu: $(VENV)/.dev
+bench-gpu: $(DEV)
 	$(BIN)/python -m benchmarks gpu --device $(or $(DEVICE),cuda) $(if $(TINY),--tiny) $(if $(ONLY),--only $(ONLY)) \
 	  --out $(OUT)/gpu.json --picture $(OUT)/gpu.png
 
@@ -137,8 +140,10 @@ race-env: $(VENV)/.dev
 race: race-env
 	$(BIN)/python -m benchmarks race all --retry
 
-study-gpu: $(VENV)/.dev
-	$(BIN)/mmmc study run studies/signs_gpu.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --jobs 5 --threads 2 --minutes 9
+# RECORDS=FILE keeps the records elsewhere; SEEDS and MINUTES for less time.
+study-gpu: $(DEV)
+	$(BIN)/python -m mmmc study run studies/signs_gpu.yaml --data $(or $(SIGNS),$(MMMC_DATA)/signs) --jobs 5 --threads 2 \
+	  --minutes $(or $(MINUTES),9) $(if $(SEEDS),--seeds '[$(SEEDS)]') $(if $(RECORDS),--records $(RECORDS))
 
 tables: $(VENV)/.demo
 	$(BIN)/python tests/result_tables.py

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ VERBS = {
     "report": "The goals and what the JSON files say of them, as it stands in docs/performance.md.",
     "cost": "What RFA and APS cost, which the paper calls nothing, as it stands in docs/reproduction.md.",
     "roofline": "What bounds a training step on a CPU: its convolutions at the rate of a large one, for the same page.",
+    "rounds": "What fewer rounds of the mixture would decide otherwise, on the pictures of runs, for the same page.",
     "race": "AP per CPU minute: several detectors train on one set for the same time. Has verbs of its own.",
     "scaling": "What a training on COCO costs on paper, on 1, 8 and 64 GPUs, as it stands in docs/scaling.md.",
 }
@@ -115,17 +117,18 @@ def measure(name: str, arguments: Sequence[str]) -> int:
         asked["least"] = min(config.rounds, ENOUGH)
     torch.set_num_threads(config.threads)
     only = tuple(getattr(config, "only", ()))
-    rows = module.run(Setting(torch.device(config.device), config.tiny, config.threads, asked, only))
     command = shlex.join(["python", "-m", "benchmarks", name, *without_files(arguments)])
-    found = result.Result(name, command, date.today().isoformat(), result.machine(), config.tiny, tuple(rows))
+    found = result.Result(name, command, date.today().isoformat(), result.machine(), config.tiny)
+    for row in module.run(Setting(torch.device(config.device), config.tiny, config.threads, asked, only)):
+        found = replace(found, rows=(*found.rows, row))
+        if config.out:
+            result.write(found, config.out)
     print(result.table(found))
-    if config.out:
-        result.write(found, config.out)
     if config.picture:
         from benchmarks.picture import draw
 
         draw(found, config.picture)
-    return int(any(row.failed for row in rows))
+    return int(any(row.failed for row in found.rows))
 
 
 def without_files(arguments: Sequence[str]) -> list[str]:

@@ -273,6 +273,12 @@ def gpu_goals() -> list[Goal]:
             "failures",
             0,
         ),
+        replace(
+            step,
+            text="that step with RFA's matrix products in TF32 over itself with them in float32",
+            rows=(f"products: MMMC, TF32, {batch}",),
+            bound=None,
+        ),
         memory,
         replace(
             memory,
@@ -285,7 +291,7 @@ def gpu_goals() -> list[Goal]:
             for name in ("FCOS", "MMMC")
             for how, row in (
                 ("`torch.compile`", f"compiled: {name}, torch.compile"),
-                ("a CUDA graph", f"compiled: {name}, CUDA graph"),
+                ("a CUDA graph", f"replayed: {name}, CUDA graph"),
             )
         ),
     ]

@@ -74,7 +74,7 @@ class Result:
 
 def machine() -> dict[str, Any]:
     """Where this process runs, without names of users, hosts or folders."""
-    from mmmc.training.environment import environment
+    from mmmc.environment import environment
 
     around = environment()
     versions = {name: around["packages"][name] for name in ("torch", "torchvision")}

@@ -20,9 +20,9 @@ from benchmarks.__main__ import VERBS, benchmarks, main, options, without_files
 from benchmarks.goals import goals, gpu_goals
 from benchmarks.intervals import ENOUGH, median, paired_ratio, unpaired_ratio
 from benchmarks.memory import Peak, apart
-from benchmarks.result import Result, read
+from benchmarks.result import Result, Row, read
 from benchmarks.setting import Setting
-from benchmarks.suite import assigners, deformable
+from benchmarks.suite import assigners, deformable, gpu
 from benchmarks.timing import Effort, interleaved
 
 ROOT = Path(__file__).parent.parent
@@ -200,6 +200,16 @@ def test_that_of_a_gpu_runs_on_a_cpu(tmp_path: Path) -> None:
     looked_at = {name for goal in gpu_goals() for name in (*goal.rows, goal.against) if name}
     assert {name.replace("batch 16", "batch 2") for name in looked_at} <= {row.name for row in rows}
     assert (tmp_path / "gpu.png").stat().st_size > 20_000
+
+
+def test_what_a_gpu_measured_outlasts_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Setting) -> list[Row]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu, "PARTS", {"waits": lambda _: [Row("FCOS", (1.0,))], "training": interrupted})
+    with pytest.raises(KeyboardInterrupt):
+        main(["gpu", "--tiny", "--out", str(tmp_path / "gpu.json")])
+    assert [row.name for row in read(tmp_path / "gpu.json").rows] == ["waits: FCOS"]
 
 
 def test_operators_of_a_step(tmp_path: Path) -> None:

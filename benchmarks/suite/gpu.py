@@ -1,7 +1,8 @@
 """All that a GPU can show in nine minutes: the other benchmarks on it, large batches, graphs, waits for it.
 
 Ends within nine minutes: parts for which the time does not suffice are left out, and say so. A part that fails says
-why, the others go on, and the status is 1. Without a CUDA device the same code runs on a CPU, but for what only CUDA
+why, the others go on, and the status is 1. Each row is written as it comes, so what was measured outlasts a machine
+that goes away. Without a CUDA device the same code runs on a CPU, but for what only CUDA
 has.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -38,24 +39,23 @@ ONLY_CUDA = "needs a CUDA device"
 CLASSES, OBJECTS = 80, 20
 
 
-def run(setting: Setting) -> list[Row]:
+def run(setting: Setting) -> Iterator[Row]:
     """The rows of all parts, one after the other."""
     setting = replace(setting, asked={"seconds": EACH, **setting.asked})
-    began, rows = time.perf_counter(), []
+    began = time.perf_counter()
     for name, part in PARTS.items():
         if not setting.wants(name):
             continue
         if time.perf_counter() - began > BUDGET:
-            rows.append(Row(name, skipped=f"{BUDGET:.0f} seconds were used up"))
+            yield Row(name, skipped=f"{BUDGET:.0f} seconds were used up")
             continue
         try:
-            rows += renamed(part(replace(setting, only=())), f"{name}: ")
+            yield from renamed(part(replace(setting, only=())), f"{name}: ")
         except Exception as error:  # one part must not cost the others: a GPU may be there once
             traceback.print_exc()
-            rows.append(Row(name, skipped=f"{type(error).__name__}: {str(error)[:300]}", failed=True))
+            yield Row(name, skipped=f"{type(error).__name__}: {str(error)[:300]}", failed=True)
         gc.collect()
         torch.cuda.empty_cache()
-    return rows
 
 
 def inference(setting: Setting) -> list[Row]:
@@ -100,6 +100,29 @@ def training(setting: Setting) -> list[Row]:
     return rows + interleaved({name: share}, {}, setting.effort(most=9), unit="1")
 
 
+def products(setting: Setting) -> list[Row]:
+    """MMMC's step with RFA's matrix products in float32, as they are, and in TF32, as convolutions have them."""
+    pictures, size = (2, (64, 96)) if setting.tiny else (16, PICTURE)
+    batch = noise(pictures, OBJECTS, size, CLASSES)
+    one = Step(methods("r50", tiny=setting.tiny)["MMMC"], batch, CLASSES, setting.device, precision="bf16")
+    clocks = {
+        f"MMMC, {form}, batch {pictures}, bf16": timed(partial(with_products, form, one), setting.device)
+        for form in ("float32", "TF32")
+    }
+    first, second = clocks
+    return interleaved(clocks, {second: first}, setting.effort())
+
+
+def with_products(form: str, run: Call) -> None:
+    """Call it while a device multiplies matrices in this form."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = form == "TF32"
+    try:
+        run()
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def against_first(builders: Mapping[str, Callable[[], Call]], setting: Setting, suffix: str) -> list[Row]:
     """Rows of rivals against the first; memory is what building one and calling it once needs at most."""
     memory, clocks = {}, {}
@@ -113,25 +136,34 @@ def against_first(builders: Mapping[str, Callable[[], Call]], setting: Setting, 
     return remembering(interleaved(clocks, dict.fromkeys(others, first), setting.effort()), memory)
 
 
+def replayed(setting: Setting) -> list[Row]:
+    """The detector alone, a picture in bf16: eager, and as a CUDA graph."""
+    return beside_eager(setting, "CUDA graph", captured)
+
+
 def compiled(setting: Setting) -> list[Row]:
-    """The detector alone, a picture in bf16: eager, as a CUDA graph, and through `torch.compile`."""
+    """The detector alone, a picture in bf16: eager, and through `torch.compile`."""
+    return beside_eager(setting, "torch.compile", through_compiler)
+
+
+def beside_eager(setting: Setting, name: str, make: Callable[[Detector, Tensor], Call]) -> list[Row]:
+    """Another form of the detectors' forward passes beside the usual one."""
     images = noise(1, 0, (64, 96) if setting.tiny else PICTURE, CLASSES).images.to(setting.device)
     rows = []
     for method in ("FCOS", "MMMC"):
         network = built(methods("r50", tiny=setting.tiny)[method], CLASSES, setting.device).eval()
         runs: dict[str, Call] = {f"{method}, eager": partial(forward, network, images)}
-        for name, make in (("CUDA graph", captured), ("torch.compile", through_compiler)):
-            row = f"{method}, {name}"
-            if setting.device.type != "cuda":
-                rows.append(Row(row, skipped=ONLY_CUDA))
-                continue
+        row = f"{method}, {name}"
+        if setting.device.type != "cuda":
+            rows.append(Row(row, skipped=ONLY_CUDA))
+        else:
             try:
                 runs[row] = make(network, images)
                 runs[row]()
             except Exception as error:  # whether a version of PyTorch can do it is the question
                 runs.pop(row, None)
                 rows.append(Row(row, skipped=f"{type(error).__name__}: {str(error)[:300]}"))
-        clocks = {name: timed(run, setting.device) for name, run in runs.items()}
+        clocks = {form: timed(run, setting.device) for form, run in runs.items()}
         first, *others = clocks
         rows += interleaved(clocks, dict.fromkeys(others, first), setting.effort(warmup=3))
     return rows
@@ -186,8 +218,8 @@ def waits(setting: Setting) -> list[Row]:
 
 def never_waiting(run: Call) -> None:
     """Call it; whatever waits for the device in between raises."""
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         run()
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -202,6 +234,8 @@ PARTS: dict[str, Callable[[Setting], list[Row]]] = {
     "waits": waits,
     "training": training,
     "inference": inference,
+    "replayed": replayed,
+    "products": products,
     "step": step.run,
     "torchvision": torchvision.run,
     "detector": detector.run,

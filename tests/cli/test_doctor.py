@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from mmmc import doctor, evaluate
+from mmmc import doctor, environment, evaluate
 from mmmc.cli import main
 from mmmc.model import rfa
 
@@ -72,7 +72,7 @@ def test_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
         raise doctor.PackageNotFoundError
 
     monkeypatch.setattr(doctor, "requires", missing)
-    monkeypatch.setattr(doctor, "version", missing)
+    monkeypatch.setattr(environment, "version", missing)
     found = doctor.surroundings()
     assert found["mmmc"] is None
     assert found["packages"] == {"torch": None, "torchvision": None, "timm": None}

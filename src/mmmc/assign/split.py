@@ -15,6 +15,10 @@ Rule = Literal["a", "b", "c", "mean", "topk"]
 
 CostScale = Literal["standard", "tenfold", "raw"]
 
+ROUNDS, UNSEEN_ROUNDS = 100, 40
+"""Of a mixture: at most, where the host sees that all fits have ended; and of every one, where it cannot look without
+waiting for the device. What the difference decides: docs/performance.md."""
+
 EQUAL = 1e-6
 """Costs whose range is below this share of their mean size are equal: there is nothing to part."""
 
@@ -73,7 +77,8 @@ def _by_mixture(
     cost: Float[Tensor, "N Q"], valid: Bool[Tensor, "N Q"], rule: Rule, variance: float
 ) -> tuple[Bool[Tensor, "N Q"], Bool[Tensor, "N Q"]]:
     """Positive and ignored entries by rules `a`, `b` and `c`."""
-    mixture = fit_mixture(cost, valid, variance=variance, early_exit=at_hand(cost))
+    seen = at_hand(cost)
+    mixture = fit_mixture(cost, valid, variance=variance, max_iter=ROUNDS if seen else UNSEEN_ROUNDS, early_exit=seen)
     better = mixture.means.argmin(dim=1, keepdim=True)
     share = mixture.responsibilities().gather(2, better[..., None].expand(-1, cost.shape[1], -1)).squeeze(2)
     member = valid & (share >= 0.5) & (cost <= mixture.means.amax(dim=1, keepdim=True))

@@ -43,9 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_help())
         return 0
     if given[0] == "--version":
-        from importlib.metadata import version
+        from mmmc.environment import own_version
 
-        print(f"mmmc {version('mmmc')}")
+        print(f"mmmc {own_version()}")
         return 0
     # A class in a file of the user's may be named as `file:Class`, from the folder where the file lies.
     if "" not in sys.path and os.getcwd() not in sys.path:

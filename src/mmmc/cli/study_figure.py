@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -12,6 +11,7 @@ from mmmc.cli.arguments import add_set, add_weights, open_run, open_set, parse, 
 from mmmc.cli.show import find
 from mmmc.closeup import look
 from mmmc.draw.closeup import figure_of
+from mmmc.environment import own_version
 from mmmc.errors import InputError
 from mmmc.gallery import save_figure
 from mmmc.recipe import digest
@@ -74,7 +74,7 @@ def _make(config: Namespace) -> None:
             "recipe_hash": digest(predictor.recipe),
             "seed": predictor.recipe.train.seed,
             "weights": config.weights if Path(config.run).is_dir() else Path(config.run).stem,
-            "version": version("mmmc"),
+            "version": own_version(),
         },
     )
     print(f"Record: {path}, {path.stat().st_size / 1000:.0f} kB")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmmc.environment import own_version
 from mmmc.errors import InputError, did_you_mean
 from mmmc.predictor import Predictor
 from mmmc.recipe import digest
@@ -103,5 +103,5 @@ def describe(predictor: Predictor, license: str) -> Description:
         detections=rule.detections,
         license=license,
         recipe=digest(recipe),
-        version=version("mmmc"),
+        version=own_version(),
     )

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-import mmmc
+from mmmc.environment import own_version
 from mmmc.serve.batching import Batcher, decoded
 from mmmc.serve.engine import FIGURES, Engine, Explainer
 from mmmc.serve.interface import LABELLED, PICTURE, PredictAnswer, refusals
@@ -67,7 +67,7 @@ def make_app(
             await worker
 
     app = FastAPI(
-        title="mmmc", version=_version(), description=f"Objects in pictures. {name}", docs_url=None, redoc_url=None,
+        title="mmmc", version=own_version(), description=f"Objects in pictures. {name}", docs_url=None, redoc_url=None,
         lifespan=life,
     )  # fmt: skip
     app.openapi_version = "3.0.3"  # the newest that the bundled interface page reads
@@ -157,7 +157,7 @@ def make_app(
         return {
             "status": "ok",
             "name": name,
-            "version": _version(),
+            "version": own_version(),
             "classes": engine.names,
             "figures": list(FIGURES) if isinstance(engine, Explainer) else [],
             "limits": {key: getattr(limits, key) for key in limits.__dataclass_fields__},
@@ -204,12 +204,6 @@ class _Meters:
         )
         self.objects = Counter("mmmc_objects", "Objects found.", registry=self.registry)
         self.waiting = Gauge("mmmc_waiting_requests", "Pictures that wait for a batch.", registry=self.registry)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version(mmmc.__name__)
 
 
 def _threshold(given: object) -> float:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmmc.data.changes import REPAIRS
+from mmmc.environment import environment
 from mmmc.errors import InputError
 from mmmc.files import locked, write_text
 from mmmc.recipe import Recipe, to_yaml
-from mmmc.training.environment import environment
 
 
 @dataclass(frozen=True)

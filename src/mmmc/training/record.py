@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmmc.data.coco import CocoSet
+from mmmc.environment import environment, own_version
 from mmmc.evaluate import Scores
 from mmmc.files import write_text
 from mmmc.label_measures import AGREEMENT, SIXTHS
 from mmmc.recipe import Recipe, digest
-from mmmc.training.environment import environment
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 
@@ -26,7 +26,7 @@ def write_record(
         "set": set_name(scored) + (" holdout" if recipe.data.holdout else ""),
         "seed": recipe.train.seed,
         "recipe_hash": digest(recipe),
-        "version": around["packages"]["mmmc"],
+        "version": own_version(),
         "metrics": scores.numbers(),
         "agreement": agreement(read_metrics(folder.metrics), iterations),
         "iterations": iterations,

@@ -35,7 +35,8 @@ def train(
         recipe: what to do; with `resume` it is read from the folder, and None is expected.
         out: the run folder. It must not hold anything, unless `resume`.
         resume: go on after the last finished epoch. The result equals, bit for bit, that of a run never interrupted
-            on the same machine with the same number of threads.
+            on the same machine with the same number of threads; on a GPU but for the last places, for its sums have
+            no fixed order.
         init: weights to begin with: a run folder or weights file of ours, or torchvision's FCOS trained on COCO.
         time_budget: seconds. A few steps are timed and the number of iterations is chosen so that training,
             with its evaluations, fits; the schedule of the learning rate shrinks with it.
