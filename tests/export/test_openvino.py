@@ -156,7 +156,7 @@ def test_what_cannot_be_asked_for(exported: Exported, tmp_path: Path, monkeypatc
     with pytest.raises(InputError, match=r"format openvino needs openvino: pip install 'mmmc\[openvino\]'"):
         export(predictor, tmp_path / "a.xml", format="openvino")
     (tmp_path / "a.xml").touch()
-    assert f"{tmp_path}/a.xml needs openvino to run: pip install 'openvino>=2025.0'" in refused(tmp_path / "a.xml")
+    assert f"{tmp_path}/a.xml needs openvino to run: pip install 'openvino>=2025.4'" in refused(tmp_path / "a.xml")
 
 
 def test_a_full_disk_leaves_the_older_files(
