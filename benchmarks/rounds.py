@@ -18,6 +18,7 @@ from benchmarks.report import between, put
 from mmmc.assign import APS, Assigner, split
 from mmmc.cli.arguments import own_sets
 from mmmc.data.loading import EvalLoader
+from mmmc.errors import InputError
 from mmmc.model import Detector
 from mmmc.predictor import load
 from mmmc.recipe import load_recipe
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--pictures", type=int, default=96, help="of each (96)")
     parser.add_argument("--into", type=Path, metavar="PAGE", help="replace the table of this page instead of printing")
     config = parser.parse_args(arguments)
+    if config.pictures < 1:
+        raise InputError(f"--pictures is {config.pictures}; allowed: at least 1.")
     lines = [
         f"| set | network | rule | objects | {' | '.join(f'{count} rounds' for count in TRIED)} |",
         "|---|---|---|---:|" + "---:|" * len(TRIED),

@@ -14,14 +14,13 @@ from mmmc.assign.admission import by_fcos, long_enough, with_nearest
 from mmmc.assign.aps_scores import Score, SoftmaxOver, relative_scores, scored
 from mmmc.assign.aps_steps import Levels, Looked, Owners, Scores, Split, Steps
 from mmmc.assign.candidates import Candidates, best_candidates
-from mmmc.assign.conflicts import object_states, owners, provide
+from mmmc.assign.conflicts import Conflict, object_states, owners, provide, ranks
 from mmmc.assign.fcos import FCOS
 from mmmc.assign.levels import iou_with_level_squares, level_means, level_shares, middle
 from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
 from mmmc.assign.rules import widened
 from mmmc.assign.split import Rule, parted
-from mmmc.boxes import area, paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
 
@@ -106,7 +105,7 @@ class APS(Assigner):
     iou_smooth: float = 0.0
     lambda_reg: float = 1.0
     center_radius: float | None = None
-    conflict: Literal["min_cost", "area_first", "max_iou"] = "min_cost"
+    conflict: Conflict = "min_cost"
     tiny: Literal["none", "nearest"] = "none"
     least_cells: float = 0.0
     target: Literal["hard", "score"] = "hard"
@@ -257,9 +256,7 @@ class APS(Assigner):
         if self.scale_only == "inside":
             return on_level
         central = on_level & by_fcos(FCOS(None, self.sampling_radius), points, objects)
-        total = (shortlist.cls + shortlist.reg).masked_fill(~shortlist.valid, torch.inf)
-        best = (total == total.amin(dim=(2, 3), keepdim=True)) & shortlist.valid
-        return central | (shortlist.spread(best, len(points)) & ~central.any(dim=2, keepdim=True))
+        return central | (shortlist.spread(shortlist.best(), len(points)) & ~central.any(dim=2, keepdim=True))
 
     def settle(
         self,
@@ -270,7 +267,7 @@ class APS(Assigner):
         wanted: Bool[Tensor, "B M P"],
     ) -> Owners:
         """Step 5: conflicts, then objects without a point."""
-        gt = owners(self._claim(prediction, objects, looked), wanted)
+        gt = owners(ranks(self.conflict, prediction.boxes, objects, looked.cost), wanted)
         gt, helped = provide(gt, looked.cost, shortlist.spread(shortlist.valid, wanted.shape[2]))
         # An object without a point of its own in its box was helped too, by the nearest.
         helped |= ~(looked.eligible & objects.in_box).any(dim=2)
@@ -301,14 +298,3 @@ class APS(Assigner):
 
     def _standard(self, cls: Tensor, reg: Tensor) -> Tensor:
         return {"cls": cls, "reg": reg, "sum": cls + reg}[self.scale_standard]
-
-    def _claim(self, prediction: Prediction, objects: Objects, looked: Looked) -> Float[Tensor, "B M P"]:
-        """What the objects that want a point are compared by; least wins."""
-        match self.conflict:
-            case "min_cost":
-                return looked.cost
-            case "area_first":
-                return area(objects.boxes)[..., None].expand_as(looked.cost)
-            case "max_iou":
-                ious = [paired_iou(*some.with_each(prediction.boxes)) for _, some in objects.in_turn()]
-                return -torch.cat(ious, dim=1)

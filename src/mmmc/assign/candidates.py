@@ -36,6 +36,11 @@ class Candidates:
         dense = torch.zeros((*index.shape[:2], points + 1), dtype=values.dtype, device=values.device)
         return dense.scatter(2, index, values.flatten(2))[..., :points]
 
+    def best(self) -> Bool[Tensor, "B M L K"]:
+        """Of each object that of least class and box loss, or those."""
+        total = (self.cls + self.reg).masked_fill(~self.valid, torch.inf)
+        return (total == total.amin(dim=(2, 3), keepdim=True)) & self.valid
+
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
         """Those of the objects of all parts."""

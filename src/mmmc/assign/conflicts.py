@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmmc.assign.claims import AT_ONCE
+from mmmc.assign.pairs import Objects
 from mmmc.assign.rules import at_hand
+from mmmc.boxes import area, paired_iou
 from mmmc.structures import NEGATIVE, ObjectState
+
+Conflict = Literal["min_cost", "area_first", "max_iou"]
+
+
+def ranks(
+    rule: Conflict, predicted: Float[Tensor, "B P 4"], objects: Objects, cost: Float[Tensor, "B M P"]
+) -> Float[Tensor, "B M P"]:
+    """What objects that want a point are compared by, least wins: their losses, their area, or minus the IoU there.
+
+    Args:
+        rule: of the three.
+        predicted: boxes `x1 y1 x2 y2` in pixels.
+        objects: of the batch, with boxes in pixels.
+        cost: `Lc + Lr` of every pair.
+    """
+    match rule:
+        case "min_cost":
+            return cost
+        case "area_first":
+            return area(objects.boxes)[..., None].expand_as(cost)
+        case "max_iou":
+            return -torch.cat([paired_iou(*some.with_each(predicted)) for _, some in objects.in_turn()], dim=1)
 
 
 def owners(cost: Float[Tensor, "B M P"], chosen: Bool[Tensor, "B M P"]) -> Int[Tensor, "B P"]:

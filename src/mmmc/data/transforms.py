@@ -156,13 +156,8 @@ class Augmentation:
         return image
 
 
-# Python's own would decide, where a graph is made and the sides are symbols, for the picture that it is made with.
-def _min(first: int, second: int) -> int:
-    return cast(int, torch.sym_min(first, second))
-
-
 def unlike_sizes(augmentation: Augmentation, resize: Resize) -> str | None:
-    """A sentence if pictures are scored larger or smaller than any is trained on."""
+    """A sentence if no training picture has the shorter side, in pixels, of those that are scored; else None."""
     low, high = augmentation.scale_range
     least, most = low * min(augmentation.short), high * max(augmentation.short)
     if least <= resize.short <= most:
@@ -171,6 +166,11 @@ def unlike_sizes(augmentation: Augmentation, resize: Resize) -> str | None:
         f"Pictures are scored with a shorter side of {resize.short} px (resize.short), which none has that is "
         f"trained on: those have {least:.0f} to {most:.0f} px (augmentation.short and scale_range)"
     )
+
+
+# Python's own would decide, where a graph is made and the sides are symbols, for the picture that it is made with.
+def _min(first: int, second: int) -> int:
+    return cast(int, torch.sym_min(first, second))
 
 
 def _max(first: int, second: int) -> int:
