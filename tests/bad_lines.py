@@ -186,7 +186,8 @@ CASES = {
     "table: no plan": Case("study table 2", "Table 2 needs --plan PLAN…, such as studies/coco_table2.yaml"),
     "table: unknown": Case("study table 8 --plan {at}/p", "no table 8; allowed: 1, 2, 3"),
     "table: format of records": Case("study table {at}/f --format csv", "--format needs the number of a table"),
-    "table: choice of records": Case("study table {at}/f --only x", "--only needs the number of a table"),
+    "table: choice of records": Case("study table {at}/f --only x", "--only needs a plan, or the number of a table"),
+    "table: format of a plan": Case("study table {at}/p.yaml --format csv", "--format needs the number of a table"),
     "table: against": Case("study table 2 --plan {at}/p --against x", "--against, --resolution and --metrics are for"),
     "table: no record": Case("study table {at}/f", "{at}/f, line 1: not JSON", text("f", "hello")),
 }  # fmt: skip

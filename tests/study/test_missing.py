@@ -49,6 +49,37 @@ def without(table: PaperTable, plan: Plan, gone: Run | None) -> FilledTable:
     return found
 
 
+def test_a_plans_own_table_has_its_runs_alone_and_names_those_that_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MMMC_DATA", "data")
+    path, file = str(STUDIES / "bccd_val.yaml"), str(tmp_path / "found.jsonl")
+    plan, table = read_plan(path, records=file), paper_table(2)
+    kept = [run for run in plan.runs() if run.name != "+ RFA" and (run.name, run.seed) != ("+ APS", 1)]
+    of_others = replace(kept[0], name="another plan's")
+    found = [recorded(table, plan, run) for run in (*kept, of_others)]
+    Path(file).write_text("".join(json.dumps(record) + "\n" for record in found))
+    choice = ["--records", file, "--metrics", "AP", "--only", "+ RFA", "+ APS", "FCOS, GIoU quality"]
+    assert main(["study", "table", path, *choice]) == 0
+    said = capsys.readouterr().out
+    rows = [line for line in said.splitlines() if line.startswith("| bccd")]
+    assert rows == [
+        "| bccd | FCOS, GIoU quality | 40.0 ± 0.0 (n = 3) | 0, 1, 2 |",
+        "| bccd | + APS | 40.0 ± 0.0 (n = 2) | 0, 2 |",
+    ]
+    missing = said.partition("Missing:\n\n")[2].splitlines()
+    assert [line.partition(":")[0] for line in missing] == ["- + RFA, seed 0, 1, 2", "- + APS, seed 1"]
+    # The command that it names makes just these.
+    for line, seeds in zip(missing, ([0, 1, 2], [1]), strict=True):
+        words = shlex.split(re.findall("`(.*)`", line)[0])
+        assert words[:3] == ["mmmc", "study", "run"]
+        assert words[words.index("--seeds") + 1] == str(seeds)
+        assert words[words.index("--records") + 1] == file
+    # What is all missing has no table.
+    assert main(["study", "table", path, "--records", str(tmp_path / "none.jsonl"), "--only", "+ RFA"]) == 0
+    assert capsys.readouterr().out.startswith("Missing:\n\n- + RFA, seed 0, 1, 2: `mmmc study run ")
+
+
 @pytest.mark.parametrize("number", numbers())
 def test_a_table_names_each_record_that_is_gone(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMMC_DATA", "data")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,32 +17,17 @@ from mmmc.cli.study_claims import print_claims
 from mmmc.cli.study_figure import record_or_draw
 from mmmc.cli.study_overlap import measure
 from mmmc.cli.study_plans import add_choice, plans_of
+from mmmc.cli.study_table import print_table
 from mmmc.errors import InputError, did_you_mean
-from mmmc.study import records, table
+from mmmc.study import records
 from mmmc.study.cluster import OnRay
-from mmmc.study.filled import filled
-from mmmc.study.formats import FORMATS
-from mmmc.study.paper import numbers, paper_table
 from mmmc.study.running import train_plan
-from mmmc.study.speeds import read_speeds
 from mmmc.study.status import status, words
 from mmmc.study.workers import Here, Workers
 from mmmc.training.folder import RunFolder
 
 CLUSTERS = ("ray",)
 ACTIONS = ("run", "status", "collect", "table", "figure", "overlap", "claims")
-
-OF_PAPER = {
-    "plans": "--plan",
-    "format": "--format",
-    "speeds": "--speeds",
-    "data": "--data",
-    "seeds": "--seeds",
-    "records": "--records",
-    "only": "--only",
-    "shard": "--shard",
-}
-"""Options that only a table of the paper has, by their place in the configuration."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -52,7 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     if action not in ACTIONS:
         parser = verb_parser(
             "study",
-            "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE…, table N --plan PLAN…, "
+            "run PLAN…, status PLAN…, collect RUN… --records FILE, table FILE|PLAN…, table N --plan PLAN…, "
             "figure N --out DIR, overlap PLAN…, or claims --plan PLAN…",
         )
         parse(parser, arguments if action in ("-h", "--help") else ["--help"] if not action else [])
@@ -107,7 +91,7 @@ def run_plans(arguments: Sequence[str]) -> None:
     budget = seconds(config.time) if config.time else None
     cut_after = None if config.minutes is None else 60 * config.minutes
     began = time.perf_counter()
-    plans = plans_of(config)
+    plans = plans_of(config, config.plans)
     if config.cluster is None:  # whose machines may have other folders
         for plan in plans:
             plan.require_set()
@@ -163,7 +147,7 @@ def print_status(arguments: Sequence[str]) -> None:
     _add_plans(parser)
     config = parse(parser, arguments)
     _at_least_one(config, "jobs")
-    for plan in plans_of(config):
+    for plan in plans_of(config, config.plans):
         print(words(status(plan, config.out), config.jobs or 1))
 
 
@@ -203,76 +187,3 @@ def collect(arguments: Sequence[str]) -> None:
         except ValueError as error:
             raise InputError(f"{folder.record} is not JSON: {error}.") from error
         records.append(config.records, {**record, "name": config.name or record["name"]})
-
-
-def print_table(arguments: Sequence[str]) -> None:
-    """Print mean and spread over seeds, differences between variants, or a table of the paper."""
-    parser = verb_parser(
-        "study table",
-        "Mean and standard deviation over seeds, as Markdown; or, with the number of a table of the paper and --plan, "
-        "that table with our runs beside what is printed there.",
-        usage="mmmc study table FILE… [--against NAME [--resolution]] [--metrics NAMES]\n"
-        "       mmmc study table N --plan PLAN… [--format markdown|csv|latex|json] [--speeds FILE]",
-    )
-    parser.add_argument(
-        "files", type=str, nargs="+", metavar="FILE", help="files of records, or the number of a table of the paper"
-    )
-    parser.add_argument(
-        "--against", type=str | None, default=None, metavar="NAME", help="differences from this variant, seed by seed"
-    )
-    parser.add_argument(
-        "--resolution",
-        action="store_true",
-        help="with --against: what difference to it 2, 3, 5 or 10 seeds of each set can tell",
-    )
-    parser.add_argument(
-        "--metrics",
-        type=str | None,
-        default=None,
-        metavar="NAMES",
-        help="of the records, with commas between, as AP,APs,APm,APl (default: AP,AP50,AP75; with --against: AP,AP75)",
-    )
-    parser.add_argument("--plan", dest="plans", type=str, nargs="+", default=[], metavar="PLAN", help="YAML files")
-    parser.add_argument("--format", choices=tuple(FORMATS), default="markdown", help="of a table of the paper")
-    parser.add_argument(
-        "--speeds",
-        type=str | None,
-        default=None,
-        metavar="FILE",
-        help="of Table 2: pictures a second, from the JSON of python -m benchmarks detector",
-    )
-    add_choice(parser)
-    config = parse(parser, arguments)
-    if len(config.files) == 1 and config.files[0].isdigit():
-        _print_paper_table(config)
-        return
-    for name, flag in OF_PAPER.items():
-        if config[name] != parser.get_default(name):
-            raise InputError(f"{flag} needs the number of a table of the paper; allowed: {_numbers()}.")
-    plain = config.against is None
-    if config.resolution and plain:
-        raise InputError("--resolution needs --against NAME, the variant that others are compared with.")
-    metrics = config.metrics.split(",") if config.metrics else table.METRICS if plain else table.COMPARED
-    rows = table.summary([record for file in config.files for record in records.load(file)], metrics)
-    if config.resolution:
-        print(table.resolution(rows, config.against))
-        return
-    print(table.markdown(rows) if plain else table.differences(rows, config.against))
-
-
-def _print_paper_table(config: Namespace) -> None:
-    if config.against or config.metrics or config.resolution:
-        raise InputError(
-            "--against, --resolution and --metrics are for files of records; a table of the paper has its own."
-        )
-    wanted = paper_table(int(config.files[0]))
-    if not config.plans:
-        raise InputError(f"Table {wanted.number} needs --plan PLAN…, such as studies/coco_table{wanted.number}.yaml.")
-    if config.speeds is not None and not wanted.has_speed:
-        raise InputError(f"--speeds is for Table 2; the paper prints no pictures a second in Table {wanted.number}.")
-    speeds = None if config.speeds is None else read_speeds(config.speeds)
-    sys.stdout.write(FORMATS[config.format](filled(wanted, plans_of(config), speeds)))
-
-
-def _numbers() -> str:
-    return ", ".join(map(str, numbers()))

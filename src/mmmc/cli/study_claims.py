@@ -18,7 +18,8 @@ def print_claims(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--plan", dest="plans", type=str, nargs="+", required=True, metavar="PLAN", help="YAML files")
     add_choice(parser)
-    print(_markdown(findings(plans_of(parse(parser, arguments)))))
+    config = parse(parser, arguments)
+    print(_markdown(findings(plans_of(config, config.plans))))
 
 
 def _markdown(told: Sequence[Finding]) -> str:

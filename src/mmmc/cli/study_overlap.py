@@ -41,7 +41,7 @@ def measure(arguments: Sequence[str]) -> None:
     config = parse(parser, arguments)
     out = Path(config.out)
     absent = []
-    for plan in plans_of(config):
+    for plan in plans_of(config, config.plans):
         known = plan.recorded()
         for run in plan.runs():
             record = record_of(out, run.folder)

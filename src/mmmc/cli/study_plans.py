@@ -28,10 +28,10 @@ def add_choice(parser: ArgumentParser) -> None:
     )
 
 
-def plans_of(config: Namespace) -> list[Plan]:
-    """The plans that a command line names, as it wants them."""
+def plans_of(config: Namespace, paths: Sequence[str]) -> list[Plan]:
+    """The plans of these files, as a command line with the options of `add_choice` wants them."""
     given = {name: config[name] for name in ("data", "seeds", "records")}
-    plans = [read_plan(path, **given, shard=_shard(config.shard)) for path in config.plans]
+    plans = [read_plan(path, **given, shard=_shard(config.shard)) for path in paths]
     return _chosen(plans, config.only) if config.only else plans
 
 

@@ -25,8 +25,13 @@ def markdown(tables: Sequence[FilledTable]) -> str:
         parts.append(f"**Table {table.table.number}, {table.set}.** {table.caption}\n")
         parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
         if table.missing:
-            parts.append("Missing:\n\n" + "".join(f"- {_code(sentence)}\n" for sentence in table.missing))
+            parts.append(missing_list(table.missing))
     return "\n".join(parts)
+
+
+def missing_list(sentences: Sequence[str]) -> str:
+    """What is not recorded, as Markdown: sentences that end with a command."""
+    return "Missing:\n\n" + "".join(f"- {_code(sentence)}\n" for sentence in sentences)
 
 
 def latex(tables: Sequence[FilledTable]) -> str:

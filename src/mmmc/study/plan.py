@@ -137,6 +137,15 @@ class Plan:
         done = self.recorded()
         return [run for run in self.runs() if run.identity not in done]
 
+    def lacking(self) -> list[str]:
+        """What is missing in sentences, variant by variant, each with the command that trains it."""
+        seeds: dict[str, list[int]] = {}
+        for run in self.missing():
+            seeds.setdefault(run.name, []).append(run.seed)
+        return [
+            f"{name}, seed {', '.join(map(str, some))}: {self.command([name], some)}" for name, some in seeds.items()
+        ]
+
 
 def read_plan(
     path: str | Path,
