@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mmmc.evaluate import count_objects, evaluator
+from mmmc.data.coco import CocoSet
+from mmmc.evaluate import count_objects, evaluator, to_results
+from mmmc.predictor import Predictor, scored_batches
 
 DEFAULT_THRESHOLD = 0.5
 """Score threshold of a class that offers nothing to choose one by."""
@@ -21,6 +24,27 @@ class Threshold:
     f1: float
     precision: float
     recall: float
+
+
+def thresholds_of(
+    predictor: Predictor, pictures: CocoSet, *, batch_size: int = 8, told: Callable[[int], object] = lambda _: None
+) -> dict[int, Threshold]:
+    """`best_thresholds` of a detector on a set.
+
+    Args:
+        predictor: the detector.
+        pictures: a set with its categories.
+        batch_size: pictures at once.
+        told: called after each batch with the number of its pictures.
+
+    Raises:
+        InputError: a picture cannot be read.
+    """
+    found = []
+    for batch in scored_batches(predictor, pictures, batch_size):
+        found += predictor.detect(batch)
+        told(len(batch.targets))
+    return best_thresholds(pictures.to_coco(), to_results(found, predictor.categories.ids))
 
 
 def best_thresholds(

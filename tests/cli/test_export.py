@@ -12,6 +12,10 @@ import pytest
 
 from mmmc.cli import export as verb
 from mmmc.cli import main
+from mmmc.errors import InputError
+from mmmc.export import export
+from mmmc.predictor import Predictor
+from mmmc.runtime import load
 
 if TYPE_CHECKING:
     from tiny_export import Exported
@@ -42,6 +46,24 @@ def test_a_file_and_how_it_differs(exported: Exported) -> None:
     assert 40 < matched <= boxes <= 800
     first, second = re.fullmatch(r"  AP +(\S+) by PyTorch, (\S+) by the file", said[5]).groups()
     assert float(first) == pytest.approx(float(second), abs=0.05)
+
+
+def test_the_file_says_the_thresholds_that_predict_takes(
+    exported: Exported, tiny_set: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    weights, picture = str(exported.weights), str(next((tiny_set / "images").glob("val_*.png")))
+    assert main(["predict", weights, picture, "--threshold", "f1", "--out", str(tmp_path / "out")]) == 0
+    told = re.findall(r"score ≥ (\S+) gives F1", capsys.readouterr().err)
+    best = load(exported.file).description.best
+    assert [f"{value:.3f}" for value in best] == told
+    assert 0 < min(best) < max(best) < 1
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_thresholds_of_other_classes_are_refused(tiny_run: Path, tmp_path: Path, count: int) -> None:
+    with pytest.raises(InputError, match=f"best has {count} thresholds; allowed: 5, one for each class"):
+        export(Predictor.load(tiny_run), tmp_path / "a.onnx", best=[0.5] * count)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("copying")

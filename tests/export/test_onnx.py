@@ -73,7 +73,9 @@ def test_a_file_says_what_it_is(exported: Exported, tiny_rfa: Path) -> None:
     assert json.loads(said["names"]) == list(predictor.categories.names)
     assert (said["license"], said["threshold"], said["nms"]) == ("mit", "0.001", "0.6")
     assert (said["short"], said["long"], said["score"]) == ("64", "96", "quality")
-    assert load(exported.file).description == describe(predictor, "mit")
+    description = load(exported.file).description
+    assert description == describe(predictor, "mit", description.best)
+    assert json.loads(said["best"]) == list(description.best)
     shapes = {
         value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
         for value in (*model.graph.input, *model.graph.output)

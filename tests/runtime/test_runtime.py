@@ -75,12 +75,45 @@ def test_pictures_of_one_size_share_a_batch(detector: FileDetector, files: list[
 
 
 def test_what_is_found_is_as_long_as_its_count() -> None:
-    said = Description((), (), 1, 1, "class", 0, 1, 1, 1, "", "", "")
+    said = Description(("a", "b"), (1, 2), 1, 1, "class", 0, 1, 1, 1, "", "", "")
     whole = np.arange(8.0).reshape(2, 1, 4), np.ones((2, 1)), np.ones((2, 1), np.int64), np.array([1, 0])
     found = FileDetector(said, lambda _: whole)([np.zeros((2, 2), np.uint8)] * 2)
     assert [len(one) for one in found] == [1, 0]
     assert found[0].boxes.tolist() == [[0, 1, 2, 3]]
     assert found[1].boxes.shape == (0, 4)
+
+
+def found_twice(**said: Any) -> FileDetector:
+    """Two classes, each found with scores 0.5 and 0.25."""
+    whole = np.zeros((1, 4, 4)), np.array([[0.5, 0.5, 0.25, 0.25]]), np.array([[0, 1, 0, 1]]), np.array([4])
+    return FileDetector(Description(("a", "b"), (1, 2), 1, 1, "class", 0, 1, 1, 1, "", "", "", **said), lambda _: whole)
+
+
+def test_thresholds_leave_what_is_surer() -> None:
+    picture = [np.zeros((2, 2), np.uint8)]
+    detector = found_twice(best=(0.3, 0.25))
+    assert len(detector(picture)[0]) == 4
+    (found,) = detector(picture, threshold=0.3)
+    assert (found.scores.tolist(), found.labels.tolist(), found.boxes.shape) == ([0.5, 0.5], [0, 1], (2, 4))
+    (found,) = detector(picture, threshold="f1")
+    assert (found.scores.tolist(), found.labels.tolist()) == ([0.5, 0.5, 0.25], [0, 1, 1])
+
+
+def test_thresholds_that_cannot_be_used() -> None:
+    picture = [np.zeros((2, 2), np.uint8)]
+    with pytest.raises(InputError, match="says no thresholds of best F1"):
+        found_twice()(picture, threshold="f1")
+    for wrong in (1.5, -0.1, float("nan")):
+        with pytest.raises(InputError, match="allowed: 0 to 1, or f1"):
+            found_twice()(picture, threshold=wrong)
+
+
+def test_a_file_that_says_no_thresholds_is_read() -> None:
+    said = found_twice(best=(0.3, 0.25)).description
+    written = said.to_strings()
+    assert Description.from_strings(written, "a") == said
+    del written["best"]
+    assert Description.from_strings(written, "a").best == ()
 
 
 PROGRAM = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +21,7 @@ from mmmc.predictor import WEIGHTS, Predictor, scored_batches
 from mmmc.recipe import DataConfig
 from mmmc.recipe.reading import explain
 from mmmc.runtime import OPENERS
+from mmmc.thresholds import Threshold
 from mmmc.training.sets import open_sets, read_part
 
 
@@ -173,6 +174,12 @@ def open_folder(
 def say(sentence: str) -> None:
     """Tell what is no result: on the other channel."""
     print(sentence, file=sys.stderr)
+
+
+def say_thresholds(best: Mapping[int, Threshold], predictor: Predictor) -> None:
+    """Tell the threshold of each class and what it gives."""
+    for index, name in enumerate(predictor.categories.names):
+        say(f"{name}: score ≥ {best[index].score:.3f} gives F1 {best[index].f1:.3f}")
 
 
 def _known(predictor: Predictor, pictures: CocoSet) -> CocoSet:

@@ -8,14 +8,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, verb_parser
+from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, say_thresholds, verb_parser
 from mmmc.data.coco import CocoSet
 from mmmc.errors import InputError
-from mmmc.export import FORMATS, OPSET, Call, Parity, compare, export
+from mmmc.export import FORMATS, OPSET, Call, Parity, compare, export, require_format
 from mmmc.gallery import evenly
 from mmmc.predictor import Predictor
 from mmmc.report.card import OTHER
 from mmmc.runtime import load
+from mmmc.thresholds import thresholds_of
 
 SHOWN = 10
 """Boxes without a match that are listed."""
@@ -26,8 +27,8 @@ def run(arguments: Sequence[str]) -> int:
     parser = verb_parser(
         "export",
         "Write a detector as one file that needs no PyTorch, with resizing, padding, normalising and suppression "
-        "inside; then find objects in the run's scored pictures with both, and say how they differ. Status 1 if they "
-        "do.",
+        "inside, and the score thresholds of best F1 on the run's scored pictures; then find objects in those with "
+        "both, and say how they differ. Status 1 if they do.",
     )
     add_run(parser, device=False)
     parser.add_argument("--format", choices=tuple(FORMATS), default="onnx", help="of the file")
@@ -49,14 +50,15 @@ def run(arguments: Sequence[str]) -> int:
     pictures = None if config.pictures == 0 else _pictures(predictor, config.data, config.pictures)
     place = Path(config.run) / config.weights if Path(config.run).is_dir() else Path(config.run).with_suffix("")
     out = place.with_name(place.name + FORMATS[config.format].suffix) if config.out is None else Path(config.out)
-    export(predictor, out, format=config.format, opset=config.opset, license=config.license)
+    require_format(out, config.format, config.opset)
+    best = [] if pictures is None else _best(predictor, pictures)
+    export(predictor, out, format=config.format, opset=config.opset, license=config.license, best=best)
     written = FORMATS[config.format].files(out)
     print(f"{' and '.join(map(str, written))}: {sum(file.stat().st_size for file in written) / 1e6:.1f} MB")
     if pictures is None:
         say(f"{out} was not compared with PyTorch.")
         return 0
-    screen = Console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with _progress() as bar:
         task = bar.add_task("comparing", total=len(pictures))
         found = compare(predictor, load(out), pictures, told=lambda: bar.advance(task))
     print(_report(found, predictor.categories.names))
@@ -68,6 +70,20 @@ def run(arguments: Sequence[str]) -> int:
 def _pictures(predictor: Predictor, data: str | None, most: int | None) -> CocoSet:
     pictures = own_set(predictor) if data is None else open_folder(predictor, data)
     return pictures if most is None else pictures.subset(evenly(len(pictures), most))
+
+
+def _best(predictor: Predictor, pictures: CocoSet) -> list[float]:
+    """The score threshold of each class's best F1 on these pictures."""
+    with _progress() as bar:
+        task = bar.add_task("choosing thresholds", total=len(pictures))
+        best = thresholds_of(predictor, pictures, told=lambda count: bar.advance(task, count))
+    say_thresholds(best, predictor)
+    return [best[index].score for index in range(len(predictor.categories))]
+
+
+def _progress() -> Progress:
+    screen = Console(stderr=True)
+    return Progress(console=screen, transient=True, disable=not screen.is_terminal)
 
 
 def _report(found: Parity, names: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
@@ -13,20 +12,15 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import Progress
 
-from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, verb_parser
-from mmmc.data.loading import EvalLoader
+from mmmc.cli.arguments import add_run, open_folder, open_run, own_set, parse, say, say_thresholds, verb_parser
 from mmmc.data.tiling import Tiling
 from mmmc.errors import InputError, did_you_mean
-from mmmc.evaluate import to_results
 from mmmc.gallery import THRESHOLD
 from mmmc.predicting.formats import Format, write_found
 from mmmc.predicting.running import Job, Options
 from mmmc.predicting.sources import find_sources, name_sources
 from mmmc.predictor import Predictor
-from mmmc.thresholds import best_thresholds
-
-CHUNK = 8
-"""Scored pictures that are read and predicted at a time to choose thresholds."""
+from mmmc.thresholds import thresholds_of
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -135,12 +129,8 @@ def class_thresholds(given: str, predictor: Predictor, data: str | None = None) 
             raise InputError(f"--threshold is {given!r}; allowed: 0 to 1, or f1.")
         return torch.full((len(predictor.categories),), value)
     pictures = own_set(predictor) if data is None else open_folder(predictor, data)
-    padding = predictor.detector.backbone.normalize.padding
-    loader = EvalLoader(pictures, predictor.recipe.resize, batch_size=CHUNK, pad_value=padding)
-    found = [detections for batch in loader for detections in predictor.detect(batch)]
-    best = best_thresholds(pictures.to_coco(), to_results(found, predictor.categories.ids))
-    for index, name in enumerate(predictor.categories.names):
-        print(f"{name}: score ≥ {best[index].score:.3f} gives F1 {best[index].f1:.3f}", file=sys.stderr)
+    best = thresholds_of(predictor, pictures)
+    say_thresholds(best, predictor)
     return torch.tensor([best[index].score for index in range(len(predictor.categories))])
 
 

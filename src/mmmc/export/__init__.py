@@ -8,6 +8,6 @@ parity      whether the file says what PyTorch says
 """
 
 from mmmc.export.parity import Call, Parity, compare
-from mmmc.export.write import FORMATS, OPSET, export
+from mmmc.export.write import FORMATS, OPSET, export, require_format
 
-__all__ = ["FORMATS", "OPSET", "Call", "Parity", "compare", "export"]
+__all__ = ["FORMATS", "OPSET", "Call", "Parity", "compare", "export", "require_format"]

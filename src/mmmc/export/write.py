@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,26 +43,13 @@ OPSETS = range(19, 24)
 """Of ONNX. With 18 PyTorch writes a deformable convolution that the standard has only from 19 on, and says nothing."""
 
 
-def export(
-    predictor: Predictor, path: str | Path, *, format: str = "onnx", opset: int | None = None, license: str = "other"
-) -> Path:
-    """Write a predictor's network with all that is before and after it, whole or not at all.
-
-    Args:
-        predictor: a trained detector.
-        path: the file, with the format's ending; OpenVINO's has a second one beside it, which ends with .bin.
-        format: `onnx` or `openvino`.
-        opset: version of ONNX's operators, 20 if not given; for `onnx` only.
-        license: of the weights, which the file then says.
-
-    Returns:
-        The file.
+def require_format(path: Path, format: str, opset: int | None) -> None:
+    """Refuse what cannot be written, before anything is done for it.
 
     Raises:
         InputError: an unknown format, a name with another ending, an opset that is not supported or where the format
-            has none, a package that is missing, a file that cannot be written.
+            has none, or a package that is missing.
     """
-    path = Path(path)
     if format not in FORMATS:
         raise InputError(f"format is {format!r}.{did_you_mean(format, FORMATS)}")
     kind = FORMATS[format]
@@ -74,9 +62,41 @@ def export(
     missing = [package for package in kind.packages if find_spec(package) is None]
     if missing:
         raise InputError(f"format {format} needs {missing[0]}: pip install 'mmmc[{format}]'")
+
+
+def export(
+    predictor: Predictor,
+    path: str | Path,
+    *,
+    format: str = "onnx",
+    opset: int | None = None,
+    license: str = "other",
+    best: Sequence[float] = (),
+) -> Path:
+    """Write a predictor's network with all that is before and after it, whole or not at all.
+
+    Args:
+        predictor: a trained detector.
+        path: the file, with the format's ending; OpenVINO's has a second one beside it, which ends with .bin.
+        format: `onnx` or `openvino`.
+        opset: version of ONNX's operators, 20 if not given; for `onnx` only.
+        license: of the weights, which the file then says.
+        best: by class index a score threshold for who uses the file (`mmmc.thresholds`), which it then says too.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: as `require_format`; not a threshold for each class; a file that cannot be written.
+    """
+    path = Path(path)
+    require_format(path, format, opset)
+    classes = len(predictor.categories)
+    if best and len(best) != classes:
+        raise InputError(f"best has {len(best)} thresholds; allowed: {classes}, one for each class, or none.")
     from mmmc.export.onnx_graph import onnx_model, write_onnx
 
-    description = describe(predictor, license)
+    description = describe(predictor, license, best)
     model = onnx_model(predictor, description, OPSET if opset is None else opset)
     if format == "onnx":
         write_onnx(model, path)
@@ -87,7 +107,7 @@ def export(
     return path
 
 
-def describe(predictor: Predictor, license: str) -> Description:
+def describe(predictor: Predictor, license: str, best: Sequence[float] = ()) -> Description:
     """What a file of this predictor says of itself."""
     recipe, categories = predictor.recipe, predictor.categories
     rule = recipe.postprocess
@@ -104,4 +124,5 @@ def describe(predictor: Predictor, license: str) -> Description:
         license=license,
         recipe=digest(recipe),
         version=own_version(),
+        best=tuple(best),
     )

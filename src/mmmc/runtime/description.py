@@ -29,6 +29,8 @@ class Description:
         license: of the weights, as their owner named it.
         recipe: hash of the recipe that trained them.
         version: of mmmc.
+        best: of each class the score threshold of its best F1 on the pictures that the file was compared on, 0.5 where
+            nothing of it was found; empty where it was compared on none.
     """
 
     names: tuple[str, ...]
@@ -43,6 +45,7 @@ class Description:
     license: str
     recipe: str
     version: str
+    best: tuple[float, ...] = ()
 
     def to_strings(self) -> dict[str, str]:
         """As a file holds it: text as it is, all else as JSON."""
@@ -65,5 +68,7 @@ class Description:
         values: dict[str, Any] = {
             field.name: said[field.name] if field.type == "str" else json.loads(said[field.name])
             for field in fields(cls)
+            if field.name in said
         }
-        return cls(**{**values, "names": tuple(values["names"]), "ids": tuple(values["ids"])})
+        lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**(values | lists))

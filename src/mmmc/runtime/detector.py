@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -53,16 +53,20 @@ class FileDetector:
         self.names = description.names
         self._run = run
 
-    def __call__(self, pictures: Iterable[Any], *, batch_size: int = 8) -> list[Detections]:
+    def __call__(
+        self, pictures: Iterable[Any], *, batch_size: int = 8, threshold: float | Literal["f1"] = 0.0
+    ) -> list[Detections]:
         """Objects of each picture.
 
         Args:
             pictures: paths, PIL pictures, or arrays `H W 3` or `H W`, uint8.
             batch_size: pictures that go through the network at once, if they have one size.
+            threshold: least score; or `f1`, for each class the one that `Description.best` has.
 
         Raises:
-            InputError: a single picture instead of several, or one that cannot be used.
+            InputError: a single picture instead of several, one that cannot be used, or no threshold.
         """
+        least = self._thresholds(threshold)
         require_several(pictures, "pictures")
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; allowed: at least 1.")
@@ -70,7 +74,16 @@ class FileDetector:
         for _, same in groupby(map(_rgb, pictures), key=np.shape):
             while chunk := list(islice(same, batch_size)):
                 found += self._detect(np.stack(chunk))
-        return found
+        return [_of_at_least(least, one) for one in found]
+
+    def _thresholds(self, given: float | Literal["f1"]) -> np.ndarray:
+        if given == "f1":
+            if not self.description.best:
+                raise InputError("The file says no thresholds of best F1; mmmc export --pictures 0 measures none.")
+            return np.array(self.description.best, dtype=np.float32)
+        if isinstance(given, str) or not 0 <= given <= 1:
+            raise InputError(f"threshold is {given!r}; allowed: 0 to 1, or f1.")
+        return np.full(len(self.names), given, dtype=np.float32)
 
     def _detect(self, pictures: np.ndarray) -> list[Detections]:
         boxes, scores, labels, counts = self._run(pictures)
@@ -78,6 +91,12 @@ class FileDetector:
             Detections(boxes[index, :count], scores[index, :count], labels[index, :count])
             for index, count in enumerate(counts)
         ]
+
+
+def _of_at_least(least: np.ndarray, found: Detections) -> Detections:
+    """What a picture has from the threshold of each class on."""
+    kept = found.scores >= least[found.labels]
+    return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
 
 
 def load(path: str | Path, *, threads: int | None = None) -> FileDetector:
