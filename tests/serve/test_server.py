@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import httpx
 import pytest
@@ -29,17 +29,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving(*arguments: object) -> Iterator[str]:
-    """The address of `mmmc serve`; it ends well when interrupted."""
+def serving(*arguments: object, log: IO[str] | None = None) -> Iterator[str]:
+    """The address of `mmmc serve`, with its other channel in a file if there is one; it ends well when interrupted."""
     command = [sys.executable, "-m", "mmmc", "serve", *map(str, arguments), "--port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     ) as run:
         assert run.stdout is not None
         address = re.match(r"http://127\.0\.0\.1:\d+", run.stdout.readline())
         assert address is not None
-        yield address.group()
-        run.send_signal(signal.SIGINT)
+        try:
+            yield address.group()
+        finally:  # or a test that fails would wait for the server for ever
+            run.send_signal(signal.SIGINT)
         assert run.wait(30) in (0, 130, -signal.SIGINT)
 
 
@@ -58,6 +60,15 @@ def test_it_answers_as_the_predictor_does(server: str, tiny_run: Path, tiny_set:
     assert [entry["score"] for entry in said["objects"]] == pytest.approx(found.scores.tolist(), abs=1e-5)
     for entry, box in zip(said["objects"], found.boxes.tolist(), strict=True):
         assert entry["box"] == pytest.approx(box, abs=1e-2)
+
+
+def test_malformed_forms_do_not_fill_the_log(tiny_run: Path, tmp_path: Path) -> None:
+    file, kind = tmp_path / "log", {"content-type": "multipart/form-data; boundary=y"}
+    with file.open("w") as log, serving(tiny_run, log=log) as address:
+        for body in (b"--x\r\nno", b"--y\r\nno", b"--y\r\nContent-Disposition: form-data; name=f\r\n\r\n--y!!"):
+            assert 400 <= httpx.post(f"{address}/predict", content=body, headers=kind).status_code < 500
+        said = file.read_text()  # before it is interrupted, which it says
+    assert said == ""
 
 
 def test_an_exported_file_is_served_as_it_answers(exported: Exported, tiny_set: Path) -> None:

@@ -75,6 +75,11 @@ def test_a_plans_own_table_has_its_runs_alone_and_names_those_that_are_gone(
         assert words[:3] == ["mmmc", "study", "run"]
         assert words[words.index("--seeds") + 1] == str(seeds)
         assert words[words.index("--records") + 1] == file
+    # Nor is there a table yet of differences to what is all missing; a name that no plan has is an error.
+    assert main(["study", "table", path, *choice, "--against", "+ RFA"]) == 0
+    assert capsys.readouterr().out.startswith("Missing:\n\n- + RFA, seed 0, 1, 2: `mmmc study run ")
+    assert main(["study", "table", path, *choice, "--against", "+ RAF"]) == 2
+    assert "There is no variant '+ RAF'" in capsys.readouterr().err
     # What is all missing has no table.
     assert main(["study", "table", path, "--records", str(tmp_path / "none.jsonl"), "--only", "+ RFA"]) == 0
     assert capsys.readouterr().out.startswith("Missing:\n\n- + RFA, seed 0, 1, 2: `mmmc study run ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Sequence
 from dataclasses import fields
@@ -63,6 +64,8 @@ def run(arguments: Sequence[str]) -> None:
         print(
             "It listens beyond this machine, without passwords or encryption: put a proxy in front of it.", flush=True
         )
+    # It warns of each malformed form, and strangers may send as many as they like.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     settings = uvicorn.Config(app, log_level="warning", timeout_keep_alive=5, timeout_graceful_shutdown=5)
     uvicorn.Server(settings).run(sockets=[listening])
 

@@ -79,7 +79,7 @@ def print_table(arguments: Sequence[str]) -> None:
 
 def _print_any_table(parser: ArgumentParser, config: Namespace) -> None:
     named = [file for file in config.files if Path(file).suffix in PLANS]
-    # Of what is given beside plans alone, an option for plans would choose nothing.
+    # Where no plan is named, an option for plans would choose nothing.
     refused = OF_PAPER if named else OF_PAPER | OF_PLANS
     for name, flag in refused.items():
         if config[name] != parser.get_default(name):
@@ -94,15 +94,20 @@ def _print_any_table(parser: ArgumentParser, config: Namespace) -> None:
         record for file in config.files if file not in named for record in records.load(file)
     ]
     missing: list[str] = []
+    variants: set[str] = set()
     for plan in plans_of(config, named):
+        variants |= plan.recipes.keys()
         known = plan.recorded()
         found += [known[run.identity] for run in plan.runs() if run.identity in known]
         missing += plan.lacking()
     rows = table.summary(found, metrics)
-    if rows and config.resolution:
-        print(table.resolution(rows, config.against))
-    elif rows:
-        print(table.markdown(rows) if plain else table.differences(rows, config.against))
+    # Nothing can be compared yet with a variant of a plan that has no record; below it is listed as missing.
+    waits = config.against in variants - {row.name for row in rows}
+    if plain and rows:
+        print(table.markdown(rows))
+    elif not plain and not waits:
+        told = table.resolution if config.resolution else table.differences
+        print(told(rows, config.against))
     if missing:
         sys.stdout.write(missing_list(missing))
 
