@@ -15,7 +15,8 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.report import between, put
-from mmmc.assign import APS, Assigner, split
+from mmmc.assign import APS, Assigner
+from mmmc.assign.shared import split
 from mmmc.cli.arguments import own_sets
 from mmmc.data.loading import EvalLoader
 from mmmc.errors import InputError

@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 
 from benchmarks.rounds import labels, told
-from mmmc.assign import APS, split
+from mmmc.assign import APS
+from mmmc.assign.shared import split
 from mmmc.structures import IGNORED, NEGATIVE, Assignment
 from mmmc.testing import make_scene
 

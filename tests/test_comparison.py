@@ -11,8 +11,8 @@ import torch
 
 import mmmc
 from mmmc.assign import ASSIGNERS, FCOS, Assigner
-from mmmc.assign.pairs import gather_objects
-from mmmc.assign.weighing import weighed
+from mmmc.assign.shared.pairs import gather_objects
+from mmmc.assign.shared.weighing import weighed
 from mmmc.comparison import Comparison, compare_assigners, overlap, positive_pairs
 from mmmc.errors import InputError
 from mmmc.points import make_points

@@ -78,7 +78,7 @@ def test_few_objects_at_a_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -
         return rank_correlation(first, *others)
 
     def seen(at_once: int) -> dict[str, float]:
-        monkeypatch.setattr("mmmc.assign.pairs.AT_ONCE", at_once)
+        monkeypatch.setattr("mmmc.assign.shared.pairs.AT_ONCE", at_once)
         found = LabelMeasures()
         found.add(scene.points, scene.prediction, scene.targets, assignment)
         return found.result()

@@ -10,8 +10,8 @@ import torch
 from benchmarks.result import Row
 from benchmarks.setting import Setting
 from benchmarks.timing import interleaved, timed
-from mmmc.assign.mixture import fit_mixture
-from mmmc.assign.rules import at_hand
+from mmmc.assign.shared.mixture import fit_mixture
+from mmmc.assign.shared.rules import at_hand
 from mmmc.errors import InputError
 
 OBJECTS, VALUES = 512, 18

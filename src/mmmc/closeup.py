@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmmc.assign import APS, FCOS, Assigner, ignore_crowds
 from mmmc.assign.aps_steps import Steps
-from mmmc.assign.pairs import class_losses
+from mmmc.assign.shared.pairs import class_losses
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.data.coco import CocoSet
 from mmmc.draw.views import Candidates, Chosen, Deformed, Found, Misaligned, Parted, Scene, View

@@ -20,7 +20,7 @@ from rich.console import Group
 from rich.table import Table
 from torch import Tensor, nn
 
-from mmmc.assign.pairs import Objects, class_losses, gather_objects
+from mmmc.assign.shared.pairs import Objects, class_losses, gather_objects
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.model.rfa import TAPS, DeformableConv
 from mmmc.structures import Assignment, ObjectState, Points, Prediction, Target

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmmc.assign import APS
 from mmmc.assign.aps_steps import Steps
-from mmmc.assign.candidates import Candidates
+from mmmc.assign.shared.candidates import Candidates
 from mmmc.points import make_points
 from mmmc.structures import Points, Prediction
 from mmmc.testing import make_target

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmmc.assign import APS
 from mmmc.assign.aps_scores import relative_scores
 from mmmc.assign.aps_steps import Split, Steps
-from mmmc.assign.candidates import Candidates
+from mmmc.assign.shared.candidates import Candidates
 from mmmc.structures import NEGATIVE
 
 from .aps_scenes import (

@@ -23,7 +23,7 @@ from mmmc.assign import (
     pairs,
     split,
 )
-from mmmc.assign.claims import Claims, of_owner, settled
+from mmmc.assign.shared.claims import Claims, of_owner, settled
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Points, Prediction, Target
 from mmmc.testing import Scene, make_scene, make_target
 

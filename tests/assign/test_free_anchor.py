@@ -11,7 +11,7 @@ from fake_cuda import Waits, devices, fake_cuda, fake_prediction, fake_targets
 from near_scenes import near_scene
 
 from mmmc.assign import MAL, FreeAnchor, ignore_crowds
-from mmmc.assign.bags import foremost
+from mmmc.assign.shared.bags import foremost
 from mmmc.criterion import BagCriterion
 from mmmc.errors import InputError
 from mmmc.points import make_points

@@ -14,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.nn.functional import grid_sample
 
 from mmmc.assign import IQDet, ignore_crowds
-from mmmc.assign.bilinear import corners
+from mmmc.assign.shared.bilinear import corners
 from mmmc.boxes import area
 from mmmc.criterion import IQDetCriterion
 from mmmc.errors import InputError

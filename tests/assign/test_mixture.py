@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from mmmc.assign import mixture
-from mmmc.assign.mixture import fit_mixture
+from mmmc.assign.shared import mixture
+from mmmc.assign.shared.mixture import fit_mixture
 
 
 def scikit(values: np.ndarray, variance: float) -> GaussianMixture:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mmmc.assign import ATSS, OTA, PAA, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA
-from mmmc.assign.dynamic_k import cheapest, dynamic_k
-from mmmc.assign.pairs import iou_losses, of_labels, score_table
-from mmmc.assign.rules import least
+from mmmc.assign.shared.dynamic_k import cheapest, dynamic_k
+from mmmc.assign.shared.pairs import iou_losses, of_labels, score_table
+from mmmc.assign.shared.rules import least
 from mmmc.errors import InputError
 from mmmc.structures import Prediction
 from mmmc.testing import check_assigner, make_scene

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from mmmc.assign import FCOS, ignore_crowds
-from mmmc.assign.rules import inside, lowest, per_image
+from mmmc.assign.shared.rules import inside, lowest, per_image
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState
 from mmmc.testing import Scene, make_prediction, make_scene, make_target
 

@@ -102,7 +102,7 @@ def test_on_fake_cuda(rule: SAPD) -> None:
 @BY_RULE
 def test_nothing_waits(rule: SAPD, monkeypatch: pytest.MonkeyPatch) -> None:
     # As on a GPU, where values are not at hand.
-    monkeypatch.setattr("mmmc.assign.pairs.at_hand", lambda _: False)
+    monkeypatch.setattr("mmmc.assign.shared.pairs.at_hand", lambda _: False)
     points, prediction, targets = make_scene(0, objects=(5, 0))
     prediction = replace(prediction, extra={"level logits": made_up_logits(points, targets)})
     with Waits() as waits:

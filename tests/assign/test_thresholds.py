@@ -24,10 +24,10 @@ from mmmc.assign import (
     split,
 )
 from mmmc.assign.aps_scores import relative_scores
-from mmmc.assign.candidates import Candidates
-from mmmc.assign.mixture import Mixture
-from mmmc.assign.pairs import gather_objects
-from mmmc.assign.split import parted
+from mmmc.assign.shared.candidates import Candidates
+from mmmc.assign.shared.mixture import Mixture
+from mmmc.assign.shared.pairs import gather_objects
+from mmmc.assign.shared.split import parted
 from mmmc.points import make_points
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState
 from mmmc.testing import make_scene, make_target

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmmc.assign import DW, MAL, Assigner, AutoAssign, FreeAnchor, claims
+from mmmc.assign import DW, MAL, Assigner, AutoAssign, FreeAnchor
+from mmmc.assign.shared import claims
 from mmmc.criterion import AutoAssignCriterion, BagCriterion, Criterion, DWCriterion
 from mmmc.structures import Assignment, ObjectState, Prediction
 from mmmc.testing import Scene, make_scene, make_target

@@ -142,7 +142,7 @@ def test_how_many_objects_are_looked_at_together_changes_nothing(monkeypatch: py
     points, said, targets = random_scene(2, images=2)
     found = []
     for at_once in (64, 1):
-        monkeypatch.setattr("mmmc.assign.pairs.AT_ONCE", at_once)
+        monkeypatch.setattr("mmmc.assign.shared.pairs.AT_ONCE", at_once)
         mixture = said.extra["quality mixture"].clone().requires_grad_()
         seen = replace(said, extra={**said.extra, "quality mixture": mixture})
         terms = IQDetCriterion()(points, seen, targets, IQDet()(points, seen, targets)).terms

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import truncnorm
 from torch import Tensor
 
-from mmmc.assign.pairs import gather_objects
+from mmmc.assign.shared.pairs import gather_objects
 from mmmc.errors import InputError
 from mmmc.model import Detector, ModelConfig
 from mmmc.parts import QualityDistribution

@@ -6,7 +6,7 @@ Every assigner that a file of this folder defines is a name of this package.
 from typing import TYPE_CHECKING, Any
 
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ignore_crowds
+from mmmc.assign.shared.rules import ignore_crowds
 from mmmc.discover import classes_in
 
 ASSIGNERS = classes_in(__name__, Assigner)  # type: ignore[type-abstract]

@@ -10,17 +10,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.admission import by_fcos, long_enough, with_nearest
+from mmmc.assign.aps_admission import by_fcos, long_enough, with_nearest
 from mmmc.assign.aps_scores import Score, SoftmaxOver, relative_scores, scored
 from mmmc.assign.aps_steps import Levels, Looked, Owners, Scores, Split, Steps
-from mmmc.assign.candidates import Candidates, best_candidates
-from mmmc.assign.conflicts import Conflict, object_states, owners, provide, ranks
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.levels import iou_with_level_squares, level_means, level_shares, middle
-from mmmc.assign.pairs import ClassLoss, Objects, PairLosses, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.split import Rule, parted
+from mmmc.assign.shared.candidates import Candidates, best_candidates
+from mmmc.assign.shared.conflicts import Conflict, object_states, owners, provide, ranks
+from mmmc.assign.shared.levels import iou_with_level_squares, level_means, level_shares, middle
+from mmmc.assign.shared.pairs import ClassLoss, Objects, PairLosses, gather_objects, join_wrong, pair_losses
+from mmmc.assign.shared.rules import widened
+from mmmc.assign.shared.split import Rule, parted
 from mmmc.errors import InputError
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
 

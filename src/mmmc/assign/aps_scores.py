@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mmmc.assign.aps_steps import Scores
-from mmmc.assign.candidates import Candidates
+from mmmc.assign.shared.candidates import Candidates
 
 Score = Literal["paper", "code", "sum", "fit_only", "align_only", "printed"]
 SoftmaxOver = Literal["object", "level"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.candidates import Candidates
-from mmmc.assign.pairs import Objects
+from mmmc.assign.shared.candidates import Candidates
+from mmmc.assign.shared.pairs import Objects
 from mmmc.structures import Assignment
 
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, inside, least, per_image
-from mmmc.assign.squares import iou_with_squares
+from mmmc.assign.shared.claims import Claims, settled
+from mmmc.assign.shared.rules import ImageLabels, inside, least, per_image
+from mmmc.assign.shared.squares import iou_with_squares
 from mmmc.boxes import squared_center_distance
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target

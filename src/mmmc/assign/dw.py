@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mmmc.assign.confidence import log_gaussian, pair_confidence, pair_weights, sound_pairs
-from mmmc.assign.pairs import Objects
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.weighing import Weighed, weigh
+from mmmc.assign.shared.confidence import log_gaussian, pair_confidence, pair_weights, sound_pairs
+from mmmc.assign.shared.pairs import Objects
+from mmmc.assign.shared.weighing import Weighed, weigh
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 

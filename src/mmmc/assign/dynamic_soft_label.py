@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mmmc.assign.claims import Claims, settled
-from mmmc.assign.dynamic_k import cheapest, dynamic_k
-from mmmc.assign.pairs import iou_losses, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
+from mmmc.assign.shared.claims import Claims, settled
+from mmmc.assign.shared.dynamic_k import cheapest, dynamic_k
+from mmmc.assign.shared.pairs import iou_losses, of_labels
+from mmmc.assign.shared.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
 from mmmc.boxes import squared_center_distance
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, inside, per_image
+from mmmc.assign.shared.claims import Claims, settled
+from mmmc.assign.shared.rules import ImageLabels, inside, per_image
 from mmmc.boxes import area, center_offsets
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.bags import center_distances, foremost, log_matching, mean_max_weights
-from mmmc.assign.pairs import Objects, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.weighing import Weighed, weigh
+from mmmc.assign.shared.bags import center_distances, foremost, log_matching, mean_max_weights
+from mmmc.assign.shared.pairs import Objects, of_labels
+from mmmc.assign.shared.weighing import Weighed, weigh
 from mmmc.boxes import paired_giou, paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.bilinear import Corners, corners
-from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.weighing import weighed
+from mmmc.assign.shared.bilinear import Corners, corners
+from mmmc.assign.shared.pairs import Objects, gather_objects
+from mmmc.assign.shared.rules import widened
+from mmmc.assign.shared.weighing import weighed
 from mmmc.errors import InputError
 from mmmc.parts.box_mixture import DEVIATIONS, draw, lattice, normalised, pixels, start_mixture, values_at
 from mmmc.parts.level_grid import LevelGrid, level_grids, open_levels

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.bags import foremost
 from mmmc.assign.free_anchor import FreeAnchor
+from mmmc.assign.shared.bags import foremost
 from mmmc.errors import InputError
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mmmc.assign.claims import Claims, settled
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, inside, per_image
-from mmmc.assign.squares import iou_with_squares
+from mmmc.assign.shared.claims import Claims, settled
+from mmmc.assign.shared.rules import ImageLabels, inside, per_image
+from mmmc.assign.shared.squares import iou_with_squares
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 

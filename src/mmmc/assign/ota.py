@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mmmc.assign.claims import AT_ONCE
-from mmmc.assign.conflicts import owners
-from mmmc.assign.dynamic_k import dynamic_k
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.pairs import class_table, iou_losses, of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, per_image
+from mmmc.assign.shared.claims import AT_ONCE
+from mmmc.assign.shared.conflicts import owners
+from mmmc.assign.shared.dynamic_k import dynamic_k
+from mmmc.assign.shared.pairs import class_table, iou_losses, of_labels
+from mmmc.assign.shared.rules import ImageLabels, all_finite, hard_labels, inside, iou_with_objects, per_image
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 

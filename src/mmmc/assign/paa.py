@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.candidates import Candidates, best_candidates
-from mmmc.assign.conflicts import least_rank, object_states, owners
-from mmmc.assign.pairs import Objects, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
-from mmmc.assign.split import parted
-from mmmc.assign.squares import iou_with_squares
+from mmmc.assign.shared.candidates import Candidates, best_candidates
+from mmmc.assign.shared.conflicts import least_rank, object_states, owners
+from mmmc.assign.shared.pairs import Objects, gather_objects, join_wrong, pair_losses
+from mmmc.assign.shared.rules import widened
+from mmmc.assign.shared.split import parted
+from mmmc.assign.shared.squares import iou_with_squares
 from mmmc.errors import InputError
 from mmmc.structures import IGNORED, NEGATIVE, Assignment, Points, Prediction, Target
 

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.conflicts import object_states, owners
-from mmmc.assign.levels import Middle, level_means, middle, on_levels
-from mmmc.assign.pairs import Objects, gather_objects, join_wrong, pair_losses
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
+from mmmc.assign.shared.conflicts import object_states, owners
+from mmmc.assign.shared.levels import Middle, level_means, middle, on_levels
+from mmmc.assign.shared.pairs import Objects, gather_objects, join_wrong, pair_losses
+from mmmc.assign.shared.rules import widened
 from mmmc.boxes import area, centerness, distances
 from mmmc.errors import InputError
 from mmmc.parts.selection_net import LEVEL_LOGITS

@@ -10,12 +10,12 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from mmmc.assign.claims import Claims, settled
-from mmmc.assign.dynamic_k import cheapest, dynamic_k
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.pairs import class_table, iou_losses, of_labels, score_table
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
+from mmmc.assign.shared.claims import Claims, settled
+from mmmc.assign.shared.dynamic_k import cheapest, dynamic_k
+from mmmc.assign.shared.pairs import class_table, iou_losses, of_labels, score_table
+from mmmc.assign.shared.rules import ImageLabels, all_finite, inside, iou_with_objects, per_image
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target
 

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mmmc.assign.claims import Claims, of_owner, settled
-from mmmc.assign.pairs import of_labels
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import ImageLabels, all_finite, inside, iou_with_objects, least, per_image
+from mmmc.assign.shared.claims import Claims, of_owner, settled
+from mmmc.assign.shared.pairs import of_labels
+from mmmc.assign.shared.rules import ImageLabels, all_finite, inside, iou_with_objects, least, per_image
 from mmmc.boxes import paired_iou
 from mmmc.errors import InputError
 from mmmc.structures import Assignment, Points, Prediction, Target

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmmc.assign import Assigner
 from mmmc.assign.auto_assign import AutoAssign, log_center_prior
-from mmmc.assign.confidence import pair_confidence
+from mmmc.assign.shared.confidence import pair_confidence
 from mmmc.boxes import paired_iou
 from mmmc.criterion.joint import joint_score, require_same, with_gradient
 from mmmc.criterion.pair_sums import WeighedObjects, WeighedPairs, stretched

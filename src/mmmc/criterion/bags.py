@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mmmc.assign.bags import log_matching, miss
-from mmmc.assign.claims import some_at_a_time
 from mmmc.assign.free_anchor import FreeAnchor
-from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
+from mmmc.assign.shared.bags import log_matching, miss
+from mmmc.assign.shared.claims import some_at_a_time
+from mmmc.assign.shared.pairs import Objects, gather_objects
 from mmmc.boxes import paired_giou, paired_iou
 from mmmc.criterion.pair_sums import raised_by_class
 from mmmc.criterion.protocol import Criterion

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmmc.assign import Assigner
-from mmmc.assign.confidence import pair_confidence
 from mmmc.assign.dw import DW
+from mmmc.assign.shared.confidence import pair_confidence
 from mmmc.boxes import paired_iou
 from mmmc.criterion.joint import joint_score, require_same, with_gradient
 from mmmc.criterion.pair_sums import WeighedObjects, WeighedPairs, stretched

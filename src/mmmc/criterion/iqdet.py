@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mmmc.assign.iqdet import IQDet, given, positions
-from mmmc.assign.pairs import Objects, gather_objects
 from mmmc.assign.protocol import Assigner
+from mmmc.assign.shared.pairs import Objects, gather_objects
 from mmmc.boxes import paired_giou, paired_iou
 from mmmc.criterion.class_losses import ClassLoss, dense_class_loss
 from mmmc.criterion.pair_sums import summed

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mmmc.assign.claims import some_at_a_time
-from mmmc.assign.pairs import Objects, gather_objects
+from mmmc.assign.shared.claims import some_at_a_time
+from mmmc.assign.shared.pairs import Objects, gather_objects
 from mmmc.errors import InputError
 from mmmc.structures import IGNORED, Assignment, Points, Target
 

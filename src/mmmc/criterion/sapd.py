@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch.nn.functional import log_softmax
 
-from mmmc.assign.pairs import gather_objects
 from mmmc.assign.protocol import Assigner
-from mmmc.assign.rules import widened
 from mmmc.assign.sapd import SAPD, level_losses
+from mmmc.assign.shared.pairs import gather_objects
+from mmmc.assign.shared.rules import widened
 from mmmc.criterion.common import BoxWeight, DenseCriterion
 from mmmc.errors import InputError
 from mmmc.losses import Losses, Term

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.pairs import PairLosses
+from mmmc.assign.shared.pairs import PairLosses
 from mmmc.structures import Points
 
 

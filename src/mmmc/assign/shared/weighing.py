@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mmmc.assign.claims import some_at_a_time
-from mmmc.assign.conflicts import object_states
-from mmmc.assign.pairs import Objects, gather_objects
-from mmmc.assign.rules import widened
+from mmmc.assign.shared.claims import some_at_a_time
+from mmmc.assign.shared.conflicts import object_states
+from mmmc.assign.shared.pairs import Objects, gather_objects
+from mmmc.assign.shared.rules import widened
 from mmmc.boxes import area
 from mmmc.structures import NEGATIVE, Assignment, Points, Prediction, Target
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mmmc.assign.fcos import FCOS
-from mmmc.assign.pairs import Objects
+from mmmc.assign.shared.pairs import Objects
 from mmmc.boxes import squared_center_distance
 from mmmc.structures import Points, Target
 

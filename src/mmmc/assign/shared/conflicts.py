@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.claims import AT_ONCE
-from mmmc.assign.pairs import Objects
-from mmmc.assign.rules import at_hand
+from mmmc.assign.shared.claims import AT_ONCE
+from mmmc.assign.shared.pairs import Objects
+from mmmc.assign.shared.rules import at_hand
 from mmmc.boxes import area, paired_iou
 from mmmc.structures import NEGATIVE, ObjectState
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mmmc.assign.pairs import Objects, of_labels
+from mmmc.assign.shared.pairs import Objects, of_labels
 from mmmc.boxes import center_offsets, paired_giou
 from mmmc.structures import Points, Prediction
 

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.candidates import by_level
-from mmmc.assign.pairs import Objects
-from mmmc.assign.rules import inside
+from mmmc.assign.shared.candidates import by_level
+from mmmc.assign.shared.pairs import Objects
+from mmmc.assign.shared.rules import inside
 from mmmc.boxes import paired_iou, squared_center_distance
 from mmmc.structures import Points
 

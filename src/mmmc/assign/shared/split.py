@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mmmc.assign.mixture import fit_mixture
-from mmmc.assign.rules import at_hand
+from mmmc.assign.shared.mixture import fit_mixture
+from mmmc.assign.shared.rules import at_hand
 
 Rule = Literal["a", "b", "c", "mean", "topk"]
 

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mmmc.assign.pairs import Objects
-from mmmc.assign.rules import least
+from mmmc.assign.shared.pairs import Objects
+from mmmc.assign.shared.rules import least
 from mmmc.boxes import center_offsets
 from mmmc.structures import Points
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.rules import least
+from mmmc.assign.shared.rules import least
 
 
 def dynamic_k(iou: Float[Tensor, "P M"], candidate: Bool[Tensor, "P M"], top: int) -> Int[Tensor, " M"]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mmmc.assign.rules import ImageLabels, unit_labels
+from mmmc.assign.shared.rules import ImageLabels, unit_labels
 from mmmc.structures import IGNORED, NEGATIVE, Points, Prediction, Target
 
 AT_ONCE = 64

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 from torch.nn.utils.rnn import pad_sequence
 
-from mmmc.assign.claims import AT_ONCE
-from mmmc.assign.rules import at_hand
+from mmmc.assign.shared.claims import AT_ONCE
+from mmmc.assign.shared.rules import at_hand
 from mmmc.boxes import area, paired_giou, paired_iou
 from mmmc.structures import Points, Prediction, Target
 
