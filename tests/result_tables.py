@@ -19,9 +19,9 @@ from mmmc.study.table import summary
 
 ROOT = Path(__file__).parent.parent
 METHODS = sorted({*(ROOT / "docs" / "assigners").glob("*.md")} - {ROOT / "docs" / "assigners" / "README.md"})
-PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "reproduction.md", *METHODS)
+PAGES = (*(ROOT / "docs" / f"{page}.md" for page in ("results", "reproduction", "embedded", "improving")), *METHODS)
 TABLE = re.compile(
-    r"^    mmmc (study (?:table|claims) .*)\n\n((?:\*\*Table .*\n\n)?(?:\|.*\n)*(?:\nMissing:\n\n(?:- .*\n)*)?)",
+    r"^    mmmc (study (?:table|claims) .*)\n\n((?:\*\*Table .*\n\n)?(?:\|.*\n)*(?:\n?Missing:\n\n(?:- .*\n)*)?)",
     re.MULTILINE,
 )
 """A command, and what it prints: a table, perhaps with a caption above it and a list of missing runs below it."""
