@@ -83,3 +83,12 @@ def test_without_objects_and_without_detections() -> None:
     seen, at_work = measured(coco([object(0, 0, 5, 5)]), [], 0.5)
     assert seen.counts.tolist() == [[0, 1], [0, 0]]
     assert at_work.best() == 0.5
+
+
+def test_more_detections_of_a_picture_than_coco_looks_at_of_a_class() -> None:
+    """Each class has fewer than COCO's number, all together have more; each lies on an object of another class."""
+    places = [(15.0 * (number % 20), 15.0 * (number // 20), 10.0, 10.0) for number in range(MOST + 20)]
+    truth = coco([object(*place) for place in places], classes=3)
+    results = [box(0.9 - 0.001 * number, *place, label=1 + number % 2) for number, place in enumerate(places)]
+    half = len(places) // 2
+    assert measured(truth, results, 0.5)[0].counts.tolist() == [[0, half, half, 0], [0] * 4, [0] * 4, [0] * 4]

@@ -60,6 +60,12 @@ class Flags:
         return found
 
 
+def to_find(truth: Truth, size: str) -> Bool[np.ndarray, " M"]:
+    """Objects of one of `SIZES`, without crowd regions."""
+    low, high = AREAS[size]
+    return ~truth.crowd & (truth.area >= low) & (truth.area <= high)
+
+
 class _Prepared(COCOeval_faster):
     """Hands its boxes over and compares them once, however often it evaluates: they are the same at every threshold."""
 
@@ -86,7 +92,8 @@ class Verdicts:
     only where a match is possible at all. That changes no verdict and leaves out most of the work.
 
     Args:
-        boxes: detections, at most `MOST` of each picture and class.
+        boxes: detections. All of them are looked at, so that COCO's own verdicts are had of at most `MOST` of each
+            picture and class.
         truth: the objects.
         pairs: overlaps of both.
     """
@@ -132,14 +139,14 @@ class Verdicts:
     def __call__(self, threshold: float, size: str = "all") -> Flags:
         """The verdict at this IoU threshold, at least `THRESHOLDS[0]`, for one of `SIZES`."""
         low, high = AREAS[size]
-        counted = ~self.truth.crowd & (self.truth.area >= low) & (self.truth.area <= high)
+        counted = to_find(self.truth, size)
         object = np.full(len(self.boxes), -1, dtype=np.int64)
         ignored = (self._area < low) | (self._area > high)
         if len(self._rows):
             parameters = self._coco.params
             parameters.iouThrs = np.array([threshold])
             parameters.areaRng, parameters.areaRngLbl = [[low, high]], [size]
-            parameters.maxDets = [MOST]
+            parameters.maxDets = [len(self._rows)]
             self._coco.evaluate()
             matches = np.array([match.split("_") for match in self._coco.eval["matched"]], dtype=np.int64).reshape(
                 -1, 2
