@@ -49,3 +49,20 @@ def test_of_detections() -> None:
     assert seen.correlation_all == pytest.approx(-0.2)
     assert seen.error == pytest.approx((0.1 + 0.2 + 0.3 + 0.95) / 4)
     assert sum(part.detections for part in seen.bins) == 4
+
+
+@pytest.mark.parametrize("scores", [(90, 70, 50), (3.2, 0.5, 0.4), (-0.1, 0.5, 0.4)])
+def test_what_is_no_probability_has_no_calibration_error(scores: tuple[float, ...]) -> None:
+    truth = coco([object(100 * k, 0, 50, 100) for k in range(3)])
+    results = [box(score, 100 * k, 0, 50, 100 - 20 * k) for k, score in enumerate(scores)]
+    rows, boxes, pairs, verdicts = prepared(truth, results)
+    seen = trust(boxes, rows, verdicts(0.5), pairs)
+    assert math.isnan(seen.error)
+    assert math.isnan(seen.error_confident)
+    assert seen.bins == ()
+    assert not math.isnan(seen.correlation_true)
+
+
+def test_a_score_that_was_rounded_over_1_is_a_probability() -> None:
+    rows, boxes, pairs, verdicts = prepared(coco([object(0, 0, 50, 50)]), [box(1 + 2**-23, 0, 0, 50, 50)])
+    assert trust(boxes, rows, verdicts(0.5), pairs).error == pytest.approx(0, abs=1e-6)

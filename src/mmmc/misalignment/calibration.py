@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from mmmc.misalignment.flags import Flags
 BINS = 20
 CONFIDENT = 0.3
 """Least score of the second calibration error, which the crowd of faint detections does not decide."""
+
+
+_ROUNDING = 1e-6
+"""By less than this a probability in single precision may lie beyond 0 or 1; it counts to the outer bins."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Trust:
             the bins, weighed by their detections.
         error_confident: the same over detections of score `CONFIDENT` or more.
         bins: of the scores from 0 to 1.
+
+    Where a score lies below 0 or above 1, scores are no probabilities: both errors are NaN, and there are no bins.
     """
 
     correlation_true: float
@@ -52,6 +59,11 @@ class Trust:
     error: float
     error_confident: float
     bins: tuple[Bin, ...]
+
+    @property
+    def probable(self) -> bool:
+        """Whether the scores may be probabilities."""
+        return bool(self.bins)
 
 
 def trust(boxes: Boxes, truth: Truth, flags: Flags, pairs: Overlaps) -> Trust:
@@ -69,13 +81,17 @@ def trust(boxes: Boxes, truth: Truth, flags: Flags, pairs: Overlaps) -> Trust:
     hit = flags.true[pairs.box] & (flags.object[pairs.box] == pairs.object)
     kept = ~flags.ignored
     score, true = boxes.score[kept], flags.true[kept].astype(np.float64)
-    error, bins = calibration_error(score, true)
-    confident = score >= CONFIDENT
+    error = error_confident = math.nan
+    bins: tuple[Bin, ...] = ()
+    if ((score >= -_ROUNDING) & (score <= 1 + _ROUNDING)).all():
+        error, bins = calibration_error(score, true)
+        confident = score >= CONFIDENT
+        error_confident, _ = calibration_error(score[confident], true[confident])
     return Trust(
         correlation_true=rank_correlation(boxes.score[pairs.box[hit]], pairs.iou[hit]),
         correlation_all=rank_correlation(score, best[kept]),
         error=error,
-        error_confident=calibration_error(score[confident], true[confident])[0],
+        error_confident=error_confident,
         bins=bins,
     )
 
@@ -83,7 +99,7 @@ def trust(boxes: Boxes, truth: Truth, flags: Flags, pairs: Overlaps) -> Trust:
 def calibration_error(
     score: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"]
 ) -> tuple[float, tuple[Bin, ...]]:
-    """D-ECE and its bins; NaN without detections. Scores beyond 0 and 1 count to the outer bins."""
+    """D-ECE of scores from 0 to 1, and its bins; NaN without detections."""
     place = np.floor(score * BINS).clip(0, BINS - 1).astype(np.int64)
     count, scores, hits = (np.bincount(place, weights=w, minlength=BINS) for w in (None, score, true))
     bins, error = [], 0.0

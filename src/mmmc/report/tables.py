@@ -60,7 +60,8 @@ class Table:
 def tables(found: Diagnosis) -> list[Table]:
     """All that there are, in the order of reading."""
     return [
-        *(_scores(found), _misalignment(found), _by_class(found), _errors(found), _trust(found), _bins(found)),
+        *(_scores(found), _misalignment(found), _by_class(found), _errors(found), _trust(found)),
+        *([_bins(found)] if any(part.detections for part in found.trust.bins) else []),
         *([] if found.apart is None else _points(found.apart, found.names)),
         *([] if found.labels is None else [_labels(found.labels)]),
     ]
@@ -210,6 +211,7 @@ def _trust(found: Diagnosis) -> Table:
         (
             "Rank correlation is 1 where the better score always has the better box. D-ECE (Küppers et al. 2020, over "
             "the score alone, hits by COCO's matching at IoU 0.5) is 0 where a score is the share of hits.",
+            *(() if trust.probable else ("Here are scores below 0 or above 1, so no score is a share: no D-ECE.",)),
         ),
         ("", "value"),
         (
