@@ -65,3 +65,25 @@ def test_two_pictures_by_hand() -> None:
     assert (same.measures["AP"].difference, same.measures["AP"].low, same.measures["AP"].high) == (0, 0, 0)
     again = [versus(ground_truth, one, both, resamples=50, seed=3).to_dict() for _ in range(2)]
     assert again[0] == again[1]
+
+
+def test_objects_of_one_picture_have_no_bounds() -> None:
+    """A resample has that picture or has nothing to find: always the same difference, which is no certainty."""
+    ground_truth = coco(
+        [
+            object(0, 0, 40, 40, image=1),
+            object(0, 0, 40, 40, image=2),
+            object(100, 0, 20, 20, image=2, label=1),
+            object(0, 0, 20, 20, image=1, label=1, crowd=True),
+        ],
+        images=(1, 2),
+        classes=2,
+    )
+    found = versus(ground_truth, [], [box(0.9, 100, 0, 20, 20, image=2, label=1)], resamples=50)
+    rare = found.classes["class 1"]["AP"]
+    assert rare.difference == 1
+    assert np.isnan([rare.low, rare.high]).all()
+    assert found.classes["class 0"]["AP"].high == 0
+    assert found.measures["AP"].high > found.measures["AP"].low >= 0
+    assert np.isnan(found.measures["APs"].low)  # the small object is that one
+    assert found.to_dict()["classes"]["class 1"]["AP"]["low"] is None

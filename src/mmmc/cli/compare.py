@@ -90,7 +90,8 @@ def _detections(config: Namespace) -> tuple[CocoSet, list[dict[str, Any]], list[
 def _tables(found: Versus, first: str, second: str) -> list[Table]:
     caption = (
         f"A: {escape(first)}\nB: {escape(second)}\n95 % of the differences of {found.resamples} resamples of "
-        f"{found.pictures} pictures lie between the bounds (seed {found.seed})."
+        f"{found.pictures} pictures lie between the bounds (seed {found.seed}); "
+        "none where all objects lie in one picture."
     )
     whole = Table("", title="all classes", title_justify="left", caption=caption, caption_justify="left")
     for name in ("A", "B", "B − A", "95 %"):
@@ -112,4 +113,7 @@ def _cells(measures: Mapping[str, Measure]) -> list[str]:
 def _difference(measure: Measure) -> tuple[str, str]:
     if math.isnan(measure.difference):
         return "–", ""
-    return f"{100 * measure.difference:+.1f}", f"{100 * measure.low:+.1f} … {100 * measure.high:+.1f}"
+    difference = f"{100 * measure.difference:+.1f}"
+    if math.isnan(measure.low):
+        return difference, "–"
+    return difference, f"{100 * measure.low:+.1f} … {100 * measure.high:+.1f}"

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from mmmc.misalignment.arrays import Boxes, Truth, overlaps
 from mmmc.misalignment.curve import RECALLS, by_class
-from mmmc.misalignment.flags import AREAS, MOST, SIZES, THRESHOLDS, Verdicts
+from mmmc.misalignment.flags import AREAS, MOST, SIZES, THRESHOLDS, Verdicts, to_find
 
 RESAMPLES = 1000
 
@@ -41,7 +41,8 @@ class Measure:
     Attributes:
         first, second: on the pictures as they are.
         difference: second − first.
-        low, high: between which 95 % of the resamples' differences lie.
+        low, high: between which 95 % of the resamples' differences lie; NaN where all objects lie in one picture, which
+            each resample has whole or not at all, so that it says nothing of other pictures.
     """
 
     first: float
@@ -106,9 +107,13 @@ def versus(
     classes: dict[str, dict[str, Measure]] = {name: {} for name in truth.names}
     for measure, (thresholds, size) in MEASURES.items():
         per_class = [values[:, :, thresholds, SIZES.index(size)].mean(axis=2) for values in precisions]
-        measures[measure] = _measure(*map(_mean_of_classes, per_class))
+        objects = to_find(truth, size)
+        first_mean, second_mean = map(_mean_of_classes, per_class)
+        measures[measure] = _measure(first_mean, second_mean, truth.picture[objects])
         for index, name in enumerate(truth.names):
-            classes[name][measure] = _measure(*(values[:, index] for values in per_class))
+            own = truth.picture[objects & (truth.label == index)]
+            one, other = (values[:, index] for values in per_class)
+            classes[name][measure] = _measure(one, other, own)
     return Versus(count, resamples, seed, measures, classes)
 
 
@@ -176,10 +181,14 @@ def _mean_of_classes(values: Float64[np.ndarray, "R C"]) -> Float64[np.ndarray, 
     return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
 
 
-def _measure(first: Float64[np.ndarray, " R"], second: Float64[np.ndarray, " R"]) -> Measure:
+def _measure(
+    first: Float64[np.ndarray, " R"], second: Float64[np.ndarray, " R"], pictures: Int64[np.ndarray, " M"]
+) -> Measure:
+    """Of both detectors' values on the pictures as they are and on resamples; `pictures` are those of the objects."""
     differences = second - first
     defined = differences[1:][np.isfinite(differences[1:])]
-    low, high = np.quantile(defined, (0.025, 0.975)).tolist() if len(defined) else (math.nan, math.nan)
+    told = len(defined) and len(np.unique(pictures)) > 1
+    low, high = np.quantile(defined, (0.025, 0.975)).tolist() if told else (math.nan, math.nan)
     return Measure(float(first[0]), float(second[0]), float(differences[0]), low, high)
 
 
