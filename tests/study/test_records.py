@@ -60,7 +60,9 @@ def test_further_fields_and_blank_lines_are_fine(tmp_path):
         (json.dumps(record(seed="0")), ["line 2", "seed", "'0'", "int"]),
         (json.dumps(record(seed=True)), ["line 2", "seed", "True", "int"]),
         (json.dumps(record(metrics=[0.5])), ["line 2", "metrics", "dict"]),
-        (json.dumps(record(metrics={"AP": "0.4"})), ["line 2", "metrics.AP", "'0.4'", "a number, or null"]),
+        (json.dumps(record(metrics={"AP": "0.4"})), ["line 2", "metrics.AP", "'0.4'", "a finite number, or null"]),
+        (json.dumps(record(metrics={"AP": math.nan})), ["line 2", "metrics.AP", "nan", "a finite number, or null"]),
+        (json.dumps(record(metrics={"AP": math.inf})), ["line 2", "metrics.AP", "inf"]),
         (json.dumps(record(metrics={"AP": True})), ["line 2", "metrics.AP", "True"]),
         (json.dumps(record(agreement=[None] * 5)), ["line 2", "agreement", "6 entries"]),
         (json.dumps(record(agreement=[None] * 5 + [{"gap_focal": 1}])), ["line 2", "agreement", "sum_bce"]),
@@ -85,7 +87,12 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("bad", "error"),
-    [(record(ap=math.nan), ValueError), ({"name": "x"}, InputError), (record(iterations=1.5), InputError)],
+    [
+        (record(ap=math.nan), InputError),
+        (record(note=math.nan), ValueError),
+        ({"name": "x"}, InputError),
+        (record(iterations=1.5), InputError),
+    ],
 )
 def test_a_bad_record_leaves_the_file(tmp_path, bad, error):
     path = tmp_path / "records.jsonl"
@@ -197,3 +204,12 @@ def test_more_pairs_than_there_are_quantiles_are_refused() -> None:
 def test_t_quantiles_are_scipys() -> None:
     for degrees, value in enumerate(T_QUANTILES, 1):
         assert value == pytest.approx(student.ppf(0.975, degrees), abs=5e-4)
+
+
+@pytest.mark.parametrize("told", [differences, resolution])
+def test_a_set_without_the_other_variant_is_named(told) -> None:
+    pairs = [record(seed, 0.5, name=name) for name in ("FCOS", "APS") for seed in range(2)]
+    elsewhere = [record(0, 0.5, name="APS", set=name) for name in ("signs", "boards")]
+    text = told(summary(pairs + elsewhere, ["AP"]), "FCOS")
+    assert text.endswith("|\n\nNot compared, for there is no 'FCOS': signs, boards.\n")
+    assert "Not compared" not in told(summary(pairs, ["AP"]), "FCOS")

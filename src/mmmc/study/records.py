@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ def _check(record: Any, where: str) -> None:
             raise InputError(f"{where}: {name} is {record[name]!r}, allowed is {allowed}.")
     for name, value in record["metrics"].items():
         if value is not None and not _number(value):
-            raise InputError(f"{where}: metrics.{name} is {value!r}; allowed: a number, or null where it is undefined.")
+            raise InputError(
+                f"{where}: metrics.{name} is {value!r}; allowed: a finite number, or null where it is undefined."
+            )
     looks = record.get("agreement")
     if looks is not None and not (isinstance(looks, list) and len(looks) == SIXTHS and all(map(_look, looks))):
         raise InputError(
@@ -96,7 +99,8 @@ def _check(record: Any, where: str) -> None:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # JSON has no NaN; Python reads it all the same.
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _look(look: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,7 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [str(row.metrics[name]) if name in row.metrics else "–" for name in names]
         lines.append([row.set, row.name, *cells, ", ".join(map(str, row.seeds))])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _table(lines)
 
 
 RESOLVED = (2, 3, 5, 10)
@@ -93,7 +93,7 @@ def differences(rows: Sequence[Row], against: str) -> str:
     for row in rows:
         if row.set in bases and row.name != against:
             lines.append([row.set, row.name, *(_difference(row, bases[row.set], metric) for metric in metrics)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _compared(lines, rows, bases, against)
 
 
 def resolution(rows: Sequence[Row], against: str) -> str:
@@ -101,7 +101,7 @@ def resolution(rows: Sequence[Row], against: str) -> str:
 
     By set and metric the standard deviation of a paired difference, pooled over all variants with two pairs or more,
     and half the width of Student's 95 % interval that it makes for `RESOLVED` seeds; all × 100. A true difference of
-    that size is told every second time.
+    that size is told about every second time with many seeds, and in two of three with two or three.
 
     Raises:
         InputError: no set has a variant of this name.
@@ -120,7 +120,7 @@ def resolution(rows: Sequence[Row], against: str) -> str:
                 sd = math.sqrt(squares / sum(len(values) - 1 for values in found))
                 halves = [f"{100 * T_QUANTILES[n - 2] * sd / math.sqrt(n):.1f}" for n in RESOLVED]
                 lines.append([set_name, metric, str(len(found)), f"{100 * sd:.1f}", *halves])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _compared(lines, rows, bases, against)
 
 
 def _bases(rows: Sequence[Row], against: str) -> dict[str, Row]:
@@ -129,6 +129,17 @@ def _bases(rows: Sequence[Row], against: str) -> dict[str, Row]:
     if not bases:
         raise InputError(f"There is no variant {against!r}.{did_you_mean(against, sorted({row.name for row in rows}))}")
     return bases
+
+
+def _compared(lines: Sequence[Sequence[str]], rows: Sequence[Row], bases: Mapping[str, Row], against: str) -> str:
+    """The lines as a Markdown table, and below it the sets that are not in it."""
+    left = dict.fromkeys(row.set for row in rows if row.set not in bases)
+    told = f"\nNot compared, for there is no {against!r}: {', '.join(left)}.\n" if left else ""
+    return _table(lines) + told
+
+
+def _table(lines: Iterable[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 @dataclass(frozen=True)
