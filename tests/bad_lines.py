@@ -173,6 +173,8 @@ CASES = {
         "study collect {at}/r --records {at}/f", "{at}/r/record.json is not JSON",
         lambda at: ((at / "r").mkdir(), text("r/recipe.yaml", "")(at), text("r/record.json", "{")(at)),
     ),
+    "collect: no file of records": Case("study collect {at}/r", "are required: --records"),
+    "claims: no plan": Case("study claims", "are required: --plan"),
     "run: share": Case("study run {at}/p --shard 3/2", "--shard is '3/2'; allowed: K/N with K from 1 to N"),
     "run: minutes": Case("study run {at}/p --minutes 0", "--minutes is 0.0; allowed: a number above 0"),
     "run: variant": Case(

@@ -162,6 +162,7 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
     if isinstance(error.__cause__, InputError):
         return InputError(f"{source}: {error.__cause__}")
     message = re.sub(r"\s+", " ", error.message or str(error)).strip()
+    message = re.sub(r"(?<=arguments are required: ).*", lambda names: _as_typed(names.group(), parser), message)
     unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.-]+)", message)
     if unknown is None:
         return InputError(f"{source}: {message.rstrip('.')}.{_nearest_class(message)}")
@@ -178,6 +179,13 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
         # An option of a section that is given without it, such as `--epochs`; else any flag.
         allowed = [key for key in _keys(parser) if key.endswith(f".{given}")] or _flags(parser)
     return InputError(f"{source}: {message.rstrip('.')}.{did_you_mean(given, allowed)}")
+
+
+def _as_typed(names: str, parser: ArgumentParser) -> str:
+    """Names of a parser's values as the options that set them; of what is no option the name stays."""
+    flags = {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
+    given = names.rstrip(".").split(", ")
+    return ", ".join(flags.get(name, name) for name in given)
 
 
 def _nearest_class(message: str) -> str:
