@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -195,12 +195,7 @@ def evaluator(
     ground_truth: dict[str, Any], results: list[dict[str, Any]], kind: type[COCOeval_faster] = COCOeval_faster
 ) -> COCOeval_faster:
     """COCO's evaluation of boxes, not yet run; annotation and detection ids count from 1 in the given order."""
-    for field, known in (("image_id", "images"), ("category_id", "categories")):
-        unknown = {result[field] for result in results} - {entry["id"] for entry in ground_truth[known]}
-        if unknown:
-            raise InputError(
-                f"The results have {field} {sorted(unknown)[:5]}, which is not among the {known} of the ground truth."
-            )
+    require_known(results, *({entry["id"] for entry in ground_truth[kind]} for kind in ("images", "categories")))
     # Copies, because the library writes into the dictionaries. Own ids, because COCO's matching takes an
     # annotation with id 0 for none, and because ids then say the place.
     annotations = [{**annotation, "id": number} for number, annotation in enumerate(ground_truth["annotations"], 1)]
@@ -213,6 +208,20 @@ def evaluator(
         COCO({**ground_truth, "annotations": entries}, print_function=_silent) for entries in (annotations, detections)
     )
     return kind(truth, found, "bbox", print_function=_silent)
+
+
+def require_known(results: Sequence[Mapping[str, Any]], images: Set[int], categories: Set[int]) -> None:
+    """Refuse COCO results of other pictures or categories than those with these ids.
+
+    Raises:
+        InputError: names field and ids.
+    """
+    for field, kind, known in (("image_id", "images", images), ("category_id", "categories", categories)):
+        unknown = {result[field] for result in results} - known
+        if unknown:
+            raise InputError(
+                f"The results have {field} {sorted(unknown)[:5]}, which is not among the {kind} of the ground truth."
+            )
 
 
 def _silent(*_: object) -> None:

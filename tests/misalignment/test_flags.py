@@ -11,8 +11,11 @@ from pycocotools import mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmmc.errors import InputError
+from mmmc.misalignment import diagnose
 from mmmc.misalignment.arrays import Boxes, Truth, overlaps
 from mmmc.misalignment.flags import MOST, SIZES, THRESHOLDS
+from mmmc.study.versus import versus
 
 from .sets import Row, box, coco, object, prepared, random_set
 
@@ -97,3 +100,13 @@ def test_nothing_found_and_nothing_there() -> None:
     assert verdicts(0.5).counted.tolist() == [True]
     _, _, _, verdicts = prepared(coco([]), [box(0.5, 0, 0, 10, 10)])
     assert verdicts(0.5).false.tolist() == [True]
+
+
+@pytest.mark.parametrize(("row", "field"), [({"image_id": 2}, "image_id"), ({"category_id": 15}, "category_id")])
+def test_results_of_another_set_are_refused(row: dict, field: str) -> None:
+    """Ids that lie between known ones would pass for the next."""
+    truth = coco([object(0, 0, 10, 10)], images=(1, 3), classes=2)
+    results = [box(0.9, 0, 0, 10, 10) | row]
+    for measure in (diagnose, lambda truth, results: versus(truth, results, [], resamples=1)):
+        with pytest.raises(InputError, match=rf"{field} \[{row[field]}\], which is not among"):
+            measure(truth, results)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from mmmc.evaluate import require_known
+
 _PAIRS = 2**21
 """So many pairs are looked at together, which bounds the memory."""
 
@@ -84,7 +86,12 @@ class Boxes:
 
     @classmethod
     def from_coco(cls, results: Sequence[Mapping[str, Any]], truth: Truth) -> Boxes:
-        """From COCO results, whose pictures and categories are those of the set."""
+        """From COCO results.
+
+        Raises:
+            InputError: a picture or category is not of the set.
+        """
+        require_known(results, set(truth.image_ids.tolist()), set(truth.category_ids.tolist()))
         return cls(
             picture=np.searchsorted(truth.image_ids, _integers(row["image_id"] for row in results)),
             label=_places(_integers(row["category_id"] for row in results), truth.category_ids),

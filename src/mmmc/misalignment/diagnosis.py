@@ -112,6 +112,9 @@ def diagnose(
         ground_truth: COCO dictionary, see `mmmc.evaluate`.
         results: COCO results, of its pictures and categories.
         before: boxes before suppression, where they were kept.
+
+    Raises:
+        InputError: the results name a picture or category that the ground truth does not have.
     """
     truth = Truth.from_coco(ground_truth)
     boxes = Boxes.from_coco(results, truth)

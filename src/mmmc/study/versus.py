@@ -96,6 +96,9 @@ def versus(
         second: of the other.
         resamples: how many.
         seed: of the drawing.
+
+    Raises:
+        InputError: results name a picture or category that the ground truth does not have.
     """
     truth = Truth.from_coco(ground_truth)
     count = len(truth.image_ids)
