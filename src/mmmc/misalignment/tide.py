@@ -28,7 +28,7 @@ KINDS = {
     "both": "class and box are wrong",
     "duplicate": "another detection of better score has the object",
     "background": "nothing is there",
-    "missed": "an object that no detection is near",
+    "missed": "an object that nothing found, and that no class or box error is about",
 }
 """Kinds of errors, and what they mean."""
 
