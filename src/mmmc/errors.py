@@ -19,4 +19,6 @@ def did_you_mean(given: object, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
     nearest = get_close_matches(str(given), names, n=1, cutoff=0.4)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{hint} Allowed: {', '.join(names)}."
+    # In quotes where the name's own comma would pass for one of the list.
+    told = (repr(name) if "," in name else name for name in names)
+    return f"{hint} Allowed: {', '.join(told)}."

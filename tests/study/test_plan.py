@@ -97,7 +97,7 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
         (("seeds: [0, 1]", "seeds: [0, 1, 0]"), r"seeds are \[0, 1, 0\]; allowed: each once"),
         (("seeds: [0, 1]", "seeds: 3"), "seeds is 3; allowed: a list"),
         (("variants:", "tried: 3\nvariants:"), "tried is 3; allowed: a mapping from names of variants"),
-        (("variants:", "tried: {{Giou: 2}}\nvariants:"), r"tried: no variant 'Giou'\. Allowed: FCOS, FCOS, IoU"),
+        (("variants:", "tried: {{Giou: 2}}\nvariants:"), r"tried: no variant 'Giou'\. Allowed: FCOS, 'FCOS, IoU'"),
         (("variants:", "tried: {{FCOS: 0}}\nvariants:"), "tried: FCOS is 0; allowed: a whole number from 1"),
         (("seeds: [0, 1]", "seeds: [true]"), "allowed: whole numbers"),
         ((PLAN[PLAN.index("variants:") :], "variants: [FCOS]"), "variants is .*allowed: a mapping"),

@@ -177,6 +177,8 @@ def test_differences_are_paired_by_seed() -> None:
     assert "AP50 − FCOS" in differences(summary(base + other), "FCOS")
     with pytest.raises(InputError, match="no variant 'FOCS'"):
         differences(summary(base), "FOCS")
+    with pytest.raises(InputError, match="Allowed: APS, 'FCOS, GIoU quality'\\."):
+        differences(summary([record(name="FCOS, GIoU quality"), record(name="APS")]), "FCOS")
 
 
 def test_what_difference_seeds_can_tell_by_hand() -> None:
