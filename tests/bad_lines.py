@@ -129,6 +129,7 @@ CASES = {
     "diagnose: no set to score": Case("diagnose {run} --data {data}", "{data} has no pictures to score: it", gone(VAL)),
     "diagnose: boxes of a run": Case("diagnose {run} --before-nms {at}/r.json", "--before-nms is for --detections"),
     "diagnose: pictures of files": Case(FILES + " --images {data}", "--images is for a run", results()),
+    "diagnose: device of files": Case(FILES + " --device cpu", "--device is for a run", results()),
     "diagnose: file missing": Case(FILES, "{at}/r.json: there is no such file"),
     "diagnose: annotations missing": Case(
         "diagnose --detections {at}/r.json --annotations {at}/no/a.json", "/no/a.json: there is no such file", results()

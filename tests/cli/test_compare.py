@@ -90,6 +90,7 @@ def test_two_files_of_anybodys_detectors(tmp_path: Path, capsys: pytest.CaptureF
         ([*asked, "--data", "other"], "--data is for a run; two files of results need --annotations alone"),
         ([*asked, "--batch_size", "4"], "--batch_size is for a run"),
         ([*asked, "--format", "yolo"], "--format is for a run"),
+        ([*asked, "--weights", "last"], "--weights is for a run"),
     ):
         assert main(words) == 2
         assert message in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,18 @@ def test_a_recipe_is_printed_in_full(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "again.yaml").write_text(printed)
     assert load_recipe(tmp_path / "again.yaml") == load_recipe("small")
     assert "  gamma: 0.1\n" in printed, "defaults are printed, too"
+
+
+@pytest.mark.parametrize(
+    ("record", "message"), [("[]", "record.json holds no JSON object"), ("{}", "record.json: missing name")]
+)
+def test_a_record_that_is_none_is_not_collected(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], record: str, message: str
+) -> None:
+    edited = Path(shutil.copytree(tiny_run, tmp_path / "edited"))
+    (edited / "record.json").write_text(record)
+    assert main(["study", "collect", str(edited), "--records", str(tmp_path / "records.jsonl")]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_records_become_a_table(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,19 +112,19 @@ def add_format(parser: ArgumentParser) -> None:
     )
 
 
-OF_RUNS = {"data": "--data", "images": "--images", "format": "--format", "batch_size": "--batch_size"}
-"""Options that only a run has, by their place in the configuration."""
+OF_RUNS = ("data", "images", "format", "batch_size", "weights", "device")
+"""Options that only a run has."""
 
 
-def refuse_options_of_runs(config: Namespace, instead: str) -> None:
+def refuse_options_of_runs(parser: ArgumentParser, config: Namespace, instead: str) -> None:
     """Of a call that names COCO results alone: `instead` says what needs annotations and nothing else.
 
     Raises:
         InputError: an option is given that would have no effect.
     """
-    for name, flag in OF_RUNS.items():
-        if config[name] is not None:
-            raise InputError(f"{flag} is for a run; {instead} --annotations alone.")
+    for name in OF_RUNS:
+        if config[name] != parser.get_default(name):
+            raise InputError(f"--{name} is for a run; {instead} --annotations alone.")
 
 
 def open_set(config: Namespace, predictor: Predictor, *, require_objects: bool = True) -> CocoSet:

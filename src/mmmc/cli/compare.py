@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
     for name, least in (("resamples", 1), ("seed", 0)):
         if config[name] < least:
             raise InputError(f"--{name} is {config[name]}; allowed: at least {least}.")
-    pictures, first, second = _detections(config)
+    pictures, first, second = _detections(parser, config)
     if pictures.crowds.all():
         raise InputError(f"{pictures.annotations}: no object to find. Allowed: at least one that is no crowd region.")
     found = versus(pictures.to_coco(), first, second, config.resamples, config.seed)
@@ -56,7 +56,9 @@ def run(arguments: Sequence[str]) -> None:
         write_text(Path(config.json), text)
 
 
-def _detections(config: Namespace) -> tuple[CocoSet, list[dict[str, Any]], list[dict[str, Any]]]:
+def _detections(
+    parser: ArgumentParser, config: Namespace
+) -> tuple[CocoSet, list[dict[str, Any]], list[dict[str, Any]]]:
     """The pictures, and what both found there."""
     names = (config.first, config.second)
     runs = {
@@ -67,7 +69,7 @@ def _detections(config: Namespace) -> tuple[CocoSet, list[dict[str, Any]], list[
     if not runs and config.annotations is None:
         raise InputError("Two files of results need --annotations, the COCO JSON that they are to be compared with.")
     if not runs:
-        refuse_options_of_runs(config, "two files of results need")
+        refuse_options_of_runs(parser, config, "two files of results need")
     sets = {name: open_set(config, predictor) for name, predictor in runs.items()}
     # Scoring sees bad boxes as the file has them; pictures are not opened.
     pictures = (

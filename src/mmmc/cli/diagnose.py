@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.progress import track
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=str, default="diagnosis", help="folder for diagnosis.json and diagnosis.html")
     parser.add_argument("--batch_size", type=int | None, default=None, help="pictures at once (default: as trained)")
     config = parse(parser, arguments)
-    _refuse_together(config)
+    _refuse_together(parser, config)
     found, pictures = _of_files(config) if config.run is None else _of_run(config)
     Console().print(on_terminal(found))
     title = config.detections if config.run is None else config.run
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> None:
     print(f"Diagnosis: {data}, {page}")
 
 
-def _refuse_together(config: Namespace) -> None:
+def _refuse_together(parser: ArgumentParser, config: Namespace) -> None:
     if (config.run is None) == (config.detections is None):
         given = "neither is" if config.run is None else "both are"
         raise InputError(f"A run and --detections: {given} given; allowed: one of them.")
@@ -63,7 +63,7 @@ def _refuse_together(config: Namespace) -> None:
         return
     if config.annotations is None:
         raise InputError("--detections needs --annotations, the COCO JSON that they are to be compared with.")
-    refuse_options_of_runs(config, "--detections needs")
+    refuse_options_of_runs(parser, config, "--detections needs")
 
 
 def _of_run(config: Namespace) -> tuple[Diagnosis, list[Drawn]]:

@@ -186,4 +186,6 @@ def collect(arguments: Sequence[str]) -> None:
             record = json.loads(folder.record.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{folder.record} is not JSON: {error}.") from error
-        records.append(config.records, {**record, "name": config.name or record["name"]})
+        if not isinstance(record, dict):
+            raise InputError(f"{folder.record} holds no JSON object.")
+        records.append(config.records, {**record, **({"name": config.name} if config.name else {})}, folder.record)

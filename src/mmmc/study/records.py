@@ -35,11 +35,16 @@ def identity(record: dict[str, Any]) -> tuple[str, str, int, str]:
     return record["name"], record["set"], record["seed"], record["recipe_hash"]
 
 
-def append(path: str | Path, record: dict[str, Any]) -> None:
+def append(path: str | Path, record: dict[str, Any], source: object = "The record") -> None:
     """Add a record to the file, in the place of an earlier one of the same run if there is one.
 
     The file is replaced as a whole, so it is never half written; processes that write at the same moment wait for one
     another where the file system can lock files.
+
+    Args:
+        path: of the file.
+        record: to be added.
+        source: where the record comes from, for errors.
 
     Raises:
         InputError: the record or a line of the file lacks a field or has one of a wrong type, or the
@@ -47,7 +52,7 @@ def append(path: str | Path, record: dict[str, Any]) -> None:
         ValueError: a number is not finite; JSON has no word for it.
     """
     path = Path(path)
-    _check(record, "The record")
+    _check(record, str(source))
     with alone(path.parent):
         records = load(path) if path.exists() else []
         same = [number for number, other in enumerate(records) if identity(other) == identity(record)]
