@@ -58,6 +58,15 @@ def test_a_list_of_pictures_is_not_scored(
     assert capsys.readouterr().out == f"{count} detections in 4 pictures: {tmp_path}/r.json\n"
     assert (tmp_path / "r.json").read_text() == results.read_text()
 
+    # A list with ids of its own is told that results have the detector's.
+    content["categories"] = [{**category, "id": 50 + category["id"]} for category in content["categories"]]
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    assert main(["eval", str(tiny_run), "--weights", "last", *where, "--results", f"{tmp_path}/r.json"]) == 0
+    assert (
+        "list.json has other category ids than the trained detector; the latter's are used" in capsys.readouterr().out
+    )
+    assert (tmp_path / "r.json").read_text() == results.read_text()
+
     # Without a file to write there is nothing to do with such a list.
     assert main(["eval", str(tiny_run), *where]) == 2
     assert "no object" in capsys.readouterr().err

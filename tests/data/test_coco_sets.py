@@ -103,6 +103,7 @@ def test_val_with_fewer_categories_takes_the_class_indices_of_train(tmp_path: Pa
     agreed = check_agreement(train, val)
     assert agreed.objects(1).labels.tolist() == train.objects(1).labels.tolist() == [2, 1]
     assert agreed.to_coco()["annotations"] == val.to_coco()["annotations"]
+    assert agreed.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,7 @@ def test_names_decide_whatever_order_and_ids(tmp_path: Path) -> None:
     agreed = check_agreement(train, read(tmp_path / "val", content))
     assert agreed.labels.tolist() == train.labels.tolist()
     assert agreed.categories == train.categories
+    (note,) = agreed.notes
+    assert note.endswith(
+        f"val/set.json has other category ids than {train.annotations}; the latter's are used, in results too"
+    )

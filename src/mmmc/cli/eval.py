@@ -29,6 +29,8 @@ def run(arguments: Sequence[str]) -> None:
     if config.results is not None:
         write_results(Path(config.results), results)
         print(f"{len(results)} detections in {len(pictures)} pictures: {config.results}")
+        for note in pictures.notes:
+            print(f"{note}.")
     ground_truth = pictures.to_coco()
     if ground_truth["annotations"]:
         Console().print(tables(score(ground_truth, results)))

@@ -80,7 +80,8 @@ def check_agreement(train: CocoSet, val: CocoSet) -> CocoSet:
     """Check that two sets mean the same by their categories. Names decide, whatever their order and their ids.
 
     Returns:
-        `val` with the categories, ids and class indices of `train`, whichever of them it holds.
+        `val` with the categories, ids and class indices of `train`, whichever of them it holds. Where that changes the
+        ids of a COCO file, a note says so: its results carry ids that the file itself gives to other classes.
 
     Raises:
         InputError: `val` has a name that `train` lacks; says which, and lists all names of both.
@@ -94,7 +95,12 @@ def check_agreement(train: CocoSet, val: CocoSet) -> CocoSet:
             f"  val: {_quoted(val.categories.names)}"
         )
     index = np.array([known[name] for name in val.categories.names], dtype=np.int64)
-    return replace(val, categories=train.categories, labels=index[val.labels])
+    notes = val.notes
+    if val.annotations.suffix == ".json" and [train.categories.ids[place] for place in index] != [*val.categories.ids]:
+        notes += (
+            f"{val.annotations} has other category ids than {train.annotations}; the latter's are used, in results too",
+        )
+    return replace(val, categories=train.categories, labels=index[val.labels], notes=notes)
 
 
 def _quoted(names: Sequence[str]) -> str:
