@@ -93,9 +93,20 @@ def run(arguments: Sequence[str]) -> int:
         say(f"mmmc: left out: {error}")
     objects = sum(len(one.detections) for one in job.found)
     frames = sum(one.frame is not None for one in job.found)
-    kinds = [(len(job.found) - frames, "pictures"), (frames, "frames")]
-    print(f"{objects} objects in {' and '.join(f'{count} {kind}' for count, kind in kinds if count)}: {out}")
+    looked = [
+        _number(count, kind) for count, kind in ((len(job.found) - frames, "picture"), (frames, "frame")) if count
+    ]
+    print(f"{_number(objects, 'object')} in {' and '.join(looked)}: {out}")
+    if not objects and config.threshold != "f1":
+        say(
+            f"No score reaches the threshold of {config.threshold}. Take a lower one, or --threshold f1, which takes for "
+            "each class the one of best F1."
+        )
     return 1 if job.failed else 0
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 MOVING = {"every": 1, "limit": None, "frames": False}

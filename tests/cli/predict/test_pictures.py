@@ -44,6 +44,20 @@ def test_coco_results_are_those_of_the_json(tiny_run: Path, files: list[str], tm
             assert found["score"] == pytest.approx(row["score"], abs=6e-5)
 
 
+def test_no_object_at_all_is_told_with_what_may_find_some(
+    tiny_run: Path, files: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    predict(tiny_run, tmp_path / "none", files[0], "--threshold", "1")
+    said = capsys.readouterr()
+    assert said.out == f"0 objects in 1 picture: {tmp_path / 'none'}\n"
+    assert said.err == (
+        "No score reaches the threshold of 1. Take a lower one, or --threshold f1, which takes for each class the one "
+        "of best F1.\n"
+    )
+    predict(tiny_run, tmp_path / "some", files[0], *LOW)
+    assert "No score" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("confidence", ["true", "false"])
 def test_yolo_labels_are_read_back(tiny_run: Path, files: list[str], tmp_path: Path, confidence: str) -> None:
     strict = ("--threshold", "0.2", "--draw", "false")

@@ -24,7 +24,7 @@ from .commands import LOW, RATE, Capture, listed, names, predict
 
 def test_frames_of_a_video(tiny_run: Path, files: list[str], clip: Path, tmp_path: Path, capsys: Capture) -> None:
     predict(tiny_run, tmp_path, str(clip), files[0], *LOW, "--every", "2")
-    assert re.fullmatch(r"\d+ objects in 1 pictures and 4 frames: .*\n", capsys.readouterr().out)
+    assert re.fullmatch(r"\d+ objects in 1 picture and 4 frames: .*\n", capsys.readouterr().out)
     *frames, picture = listed(tmp_path)
     assert [(frame["frame"], frame["time"], frame["copy"]) for frame in frames] == [
         (number, number / 10, "a.clip.mp4") for number in (0, 2, 4, 6)
