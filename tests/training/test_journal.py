@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 from lightning_fabric import Fabric
+from rich.console import Console
 
 from mmmc.assign import APS
 from mmmc.errors import InputError
@@ -49,6 +52,26 @@ def test_a_line_every_few_steps_and_at_the_end_of_an_epoch(tmp_path: Path) -> No
     assert [row["lr"] for row in rows] == pytest.approx([0.2, 0.3, 0.5, 0.6])
     for row, steps in zip(rows, (2, 1, 2, 1), strict=True):
         assert row["images_per_second"] * row["seconds"] == pytest.approx(4 * steps)
+
+
+def test_where_no_bar_can_be_drawn_each_epoch_and_each_minute_leaves_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    text = StringIO()
+    fabric = Fabric(accelerator="cpu", devices=1)
+    with Journal(fabric, tmp_path / "m.jsonl", total=10, log_every=1, console=Console(file=text, width=20)) as lines:
+        for epoch, steps in ((0, range(1, 7)), (1, range(7, 11))):
+            lines.begin(epoch, steps[0] - 1)
+            for step in steps:
+                lines.step(epoch, step, 0.1, 4, result(1.0), last=step == steps[-1])
+        assert "epoch 2, iteration 10 of 10" in text.getvalue(), "it is there at once, not at the end"
+    told = text.getvalue().splitlines()
+    assert [line.split(":")[0] for line in told] == [
+        f"epoch {epoch}, iteration {step} of 10" for epoch, step in ((1, 3), (1, 6), (2, 9), (2, 10))
+    ]
+    assert "loss 1.500 (box 1.000 quality 0.500) · 3.0 points an object · " in told[0]
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_step_and_pictures(tmp_path: Path) -> None:

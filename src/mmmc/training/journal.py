@@ -22,15 +22,20 @@ from mmmc.training.step import StepResult
 Row = dict[str, Any]
 
 
+MINUTE = 60
+
+
 class Journal:
     """Collects steps and writes a line every few of them; only the first process writes and shows.
+
+    Where no bar can be drawn, as in a file or in the log of a queue, a sentence tells each epoch's end and each minute.
 
     Args:
         fabric: for sums over processes, and its loggers.
         path: the JSON lines file.
         total: optimiser steps of the run.
         log_every: steps of a line.
-        console: where the bar is shown; quiet if None.
+        console: where the bar or the sentences are shown; quiet if None.
     """
 
     def __init__(self, fabric: Fabric, path: Path, total: int, log_every: int, console: Console | None) -> None:
@@ -41,6 +46,9 @@ class Journal:
         self._waiting: list[StepResult] = []
         self._lr = 0.0
         self._since = time.perf_counter()
+        self._told = time.monotonic()
+        self._total = total
+        self._drawn = self.console is not None and self.console.is_terminal
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=24),
@@ -50,7 +58,7 @@ class Journal:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=self.console is None,
+            disable=not self._drawn,
         )
         self._task = self._progress.add_task("train", total=total, epoch=0, message="")
 
@@ -81,7 +89,7 @@ class Journal:
         self._waiting.append(result)
         self._lr = lr
         if len(self._waiting) == self.log_every or last:
-            self._line(epoch, step, lr, pictures)
+            self._line(epoch, step, lr, pictures, last=last)
         self._progress.update(self._task, completed=step)
 
     def write(self, row: Row) -> None:
@@ -107,15 +115,21 @@ class Journal:
     def say(self, message: str) -> None:
         """A sentence above the bar."""
         if self.console is not None:
-            self.console.print(message, highlight=False, markup=False)
+            # A line of a log is not broken where a terminal would end.
+            self.console.print(message, highlight=False, markup=False, soft_wrap=not self._drawn)
 
-    def _line(self, epoch: int, step: int, lr: float, pictures: int) -> None:
+    def _line(self, epoch: int, step: int, lr: float, pictures: int, *, last: bool = False) -> None:
         """Make a line of the waiting steps, of which this is the last."""
         row = self._collect(epoch, step, lr, pictures)
         self._waiting = []
         self._since = time.perf_counter()
         self.write(row)
-        self._progress.update(self._task, message=_summary(row))
+        summary = _summary(row)
+        self._progress.update(self._task, message=summary)
+        now = time.monotonic()
+        if not self._drawn and (last or now - self._told >= MINUTE):
+            self._told = now
+            self.say(f"epoch {epoch + 1}, iteration {step} of {self._total}: {summary}")
 
     def _collect(self, epoch: int, step: int, lr: float, pictures: int) -> Row:
         names, watched = list(self._waiting[0].losses), list(self._waiting[0].watched)
