@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from mmmc.cli import VERBS, main, recipes
 from mmmc.errors import InputError
@@ -35,6 +36,12 @@ def test_bad_input_ends_a_process_with_status_2_and_no_traceback() -> None:
         (InputError("no such thing"), 2, "mmmc: no such thing\n"),
         (FloatingPointError("not finite"), 2, "mmmc: not finite\n"),
         (KeyboardInterrupt(), 130, "mmmc: interrupted.\n"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of …"),
+            2,
+            "mmmc: CUDA out of memory. Tried to allocate 2.00 GiB. Allowed: fewer or smaller pictures at once; to "
+            "train, --train.accumulate 4 cuts each step into parts with the same result.\n",
+        ),
     ],
 )
 def test_status(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from tiny_run import TINY
 
 from mmmc.assign import FCOS
 from mmmc.cli import main
@@ -92,6 +94,36 @@ def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:
 def test_resume_needs_nothing_but_the_folder(asked: dict[str, Any]) -> None:
     assert main(["train", "--resume", "runs/a", "--accelerator", "cpu"]) == 2
     assert (asked["recipe"], asked["out"], asked["resume"]) == (None, Path("runs/a"), True)
+
+
+def test_a_gpu_that_is_not_there(
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    out = tmp_path / "out"
+    assert main(["train", str(tiny_set), "--out", str(out), *TINY, "--accelerator", "cuda"]) == 2
+    message = "mmmc: There is no CUDA device that PyTorch can use here. Allowed: accelerator cpu, or auto.\n"
+    assert capsys.readouterr().err == message
+    assert not out.exists()
+
+
+def test_who_interrupts_a_training_is_told_how_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb, "train", interrupted)
+    out = tmp_path / "a run"
+    assert main(["train", "cells", "--out", str(out)]) == 130
+    assert capsys.readouterr().err == "mmmc: interrupted.\n", "nothing was begun"
+
+    out.mkdir()
+    (out / "checkpoint.pt").touch()
+    for arguments in (["cells", "--out", str(out)], ["--resume", str(out)]):
+        assert main(["train", *arguments]) == 130
+        told = f"After its last finished epoch the run goes on by: mmmc train --resume '{out}'\n"
+        assert capsys.readouterr().err == f"{told}mmmc: interrupted.\n"
 
 
 def test_data_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

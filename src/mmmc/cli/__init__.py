@@ -31,11 +31,18 @@ VERBS = {
 STATUS_INPUT = 2
 STATUS_INTERRUPTED = 130
 
+_MEMORY = (
+    "Allowed: fewer or smaller pictures at once; to train, --train.accumulate 4 cuts each step into parts with the "
+    "same result."
+)
+"""What helps where a GPU's memory is full."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line.
 
-    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input; 130 when
+    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input and a
+    GPU whose memory is full; 130 when
     interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -61,6 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return import_module(f"mmmc.cli.{given[0]}").run(given[1:]) or 0
     except (InputError, FloatingPointError) as error:
         print(f"mmmc: {error}", file=sys.stderr)
+        return STATUS_INPUT
+    except RuntimeError as error:
+        # By its name, for PyTorch may not be there yet, and the verbs that need none stay quick.
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(f"mmmc: {str(error).partition(' GPU ')[0]} {_MEMORY}", file=sys.stderr)
         return STATUS_INPUT
     except KeyboardInterrupt:
         print("mmmc: interrupted.", file=sys.stderr)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from mmmc.cli.arguments import count_or_auto, device, parse, seconds, verb_parser
+from mmmc.cli.arguments import count_or_auto, device, parse, say, seconds, verb_parser
 from mmmc.cli.report import make_report
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
@@ -65,7 +67,8 @@ def run(arguments: Sequence[str]) -> None:
     if first.resume is not None:
         _refuse_beside_resume(first.folder, arguments)
         out = Path(first.resume)
-        scores = train(None, out, resume=True, **options)
+        with _goes_on(out):
+            scores = train(None, out, resume=True, **options)
     else:
         set_recipe(parser, first.recipe, arguments)
         config = parse(parser, arguments)
@@ -77,13 +80,25 @@ def run(arguments: Sequence[str]) -> None:
         data = Path(recipe.data.path or recipe.data.train_annotations or "data").stem
         out = Path(config.out or f"runs/{Path(config.recipe).stem}-{data}-{recipe.train.seed}")
         budget = seconds(config.time) if config.time else None
-        scores = train(recipe, out, init=config.init, time_budget=budget, **options)
+        with _goes_on(out):
+            scores = train(recipe, out, init=config.init, time_budget=budget, **options)
     if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
         return  # the first process speaks for all
     Console().print(tables(scores))
     draw_run(out)
     _tell(out, device(first.accelerator), report=first.report)
     print(f"Weights, metrics and pictures: {out}")
+
+
+@contextmanager
+def _goes_on(out: Path) -> Iterator[None]:
+    """Tell who interrupts a training how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if RunFolder(out).checkpoint.exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            say(f"After its last finished epoch the run goes on by: mmmc train --resume {quote(str(out))}")
+        raise
 
 
 def _tell(out: Path, device: str, *, report: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
@@ -78,6 +79,8 @@ def _resumed_recipe(folder: RunFolder) -> Recipe:
 
 def _machine(recipe: Recipe, folder: RunFolder, accelerator: str, devices: int | str, nodes: int) -> Fabric:
     """The devices and processes to train on, not yet started."""
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise InputError("There is no CUDA device that PyTorch can use here. Allowed: accelerator cpu, or auto.")
     loggers = build_loggers(recipe.train.loggers, folder.path)
     try:
         return Fabric(
