@@ -35,9 +35,19 @@ CASES = {
     "unknown option of a class": Case("train {data} --assigner.range 3", "'range' … Did you mean 'range_strides'?"),
     "no such assigner": Case("train {data} --assigner NoSuch", "NoSuch … Allowed: APS, ATSS, AutoAssign"),
     "no class": Case("train {data} --assigner nope.X", "assigner … nope"),
-    "wrong type": Case("train {data} --train.epochs many", "train.epochs … int … many"),
-    "not one of the choices": Case("train {data} --optimizer.kind adam", "optimizer.kind … 'sgd', 'adamw' … adam"),
-    "unknown logger": Case("train {data} --train.loggers [paper]", "train.loggers … 'tensorboard' … paper"),
+    "wrong type": Case("train {data} --train.epochs many", "train.epochs: 'many' … allowed: a whole number."),
+    "no number": Case("train {data} --optimizer.clip x", "optimizer.clip: 'x' … allowed: a number or null."),
+    "no list": Case(
+        "train {data} --augmentation.short 512",
+        "augmentation.short: '512' cannot be used; allowed: a list in brackets, '[512]'.",
+    ),
+    "no item of a list": Case("train {data} --augmentation.short [a]", "augmentation.short: 'a' … a whole number."),
+    "no yes or no": Case("train {data} --quiet maybe", "quiet: 'maybe' cannot be used; allowed: true or false."),
+    "no such format": Case("train {data} --data.format x", "data.format: 'x' … 'coco', 'yolo', 'voc' or null."),
+    "nothing to predict": Case("predict {run}", "predict: the following arguments are required: PATH."),
+    "one run to compare": Case("compare {run}", "compare: the following arguments are required: RUN_B."),
+    "not one of the choices": Case("train {data} --optimizer.kind adam", "kind: 'adam' … allowed: 'sgd', 'adamw'."),
+    "unknown logger": Case("train {data} --train.loggers [paper]", "train.loggers: 'paper' … 'tensorboard'"),
     "no epoch": Case("train {data} --train.epochs 0", "train.epochs is 0; allowed: at least 1"),
     "learning rate": Case("train {data} --optimizer.lr -1", "optimizer.lr is -1.0; allowed: a finite number above 0"),
     "suppression": Case("train {data} --postprocess.nms 1.5", "postprocess.nms is 1.5; allowed: 0 to 1"),
@@ -65,7 +75,7 @@ CASES = {
     "recipe's option": Case(
         "recipes {at}/r.yaml", "/r.yaml: … 'chanels'. Did you mean 'channels'?", text("r.yaml", "model: {chanels: 3}")
     ),
-    "recipe's type": Case("recipes {at}/r.yaml", "model.depth … int … deep", text("r.yaml", "model: {depth: deep}")),
+    "recipe's type": Case("recipes {at}/r.yaml", "depth: 'deep' … whole number", text("r.yaml", "model: {depth: deep}")),
     "recipe's base": Case("recipes {at}/r.yaml", "no recipe 'smal'", text("r.yaml", "base: smal")),
     # Run folders
     "another run there": Case("train {data} --out {run}", "{run} holds another run … or go on with a run by --resume"),
@@ -88,7 +98,7 @@ CASES = {
         lambda at: (at / "a.pth").write_bytes(pickle.dumps(Payload(at / "executed"), protocol=2)),
     ),
     # Prediction
-    "run missing": Case("predict {at}/no {data}", "no weights file {at}/no"),
+    "run missing": Case("predict {at}/no {data}", "no run folder or weights file {at}/no"),
     "run not finished": Case("predict {data} {data}", "{data} is no finished run and no folder of a hub: no best"),
     "weights: foreign": Case(
         "predict {at}/w.safetensors {data}", "{at}/w.safetensors was not written by mmmc … allowed: 'mmmc 1'",
@@ -97,6 +107,9 @@ CASES = {
     "weights: payload": Case(
         "predict {at}/w.safetensors {data}", "{at}/w.safetensors is no safetensors file",
         lambda at: (at / "w.safetensors").write_bytes(pickle.dumps(Payload(at / "executed"))),
+    ),
+    "picture and run swapped": Case(
+        "predict {data}/images/train_00000.png {run}", "train_00000.png is no safetensors file … a run folder, or a"
     ),
     "weights: checkpoint": Case("predict {run}/checkpoint.pt {data}", "checkpoint.pt is no safetensors file"),
     "picture not there": Case("predict {run} {at}/no.png", "{at}/no.png leads to nothing. Allowed: pictures, videos"),

@@ -27,7 +27,7 @@ CASES = {
     "named file missing": Case(
         "train {data} --data.train_annotations {at}/no.json", "{at}/no.json: there is no such file"
     ),
-    "nothing to score": Case("train {data}", "{data} has no pictures to score … --data.holdout 0.2", gone(VAL)),
+    "nothing to score": Case("train {data}", "no pictures to score … data split … --data.holdout 0.2", gone(VAL)),
     "JSON broken": Case("train {data}", "{at}/" + TRAIN + ": broken JSON at line 2, column 2", text(TRAIN, "{\n x")),
     "not COCO": Case("train {data}", TRAIN + ": the top level is [1] … Allowed: an object", text(TRAIN, "[1]")),
     "list missing": Case("train {data}", "field images is missing. Allowed: a list", coco(lambda c: c.pop("images"))),
@@ -54,7 +54,7 @@ CASES = {
     "box NaN": Case("train {data}", "bbox is [NaN, 1, 5, 5]: not four finite numbers", box(float("nan"), 1, 5, 5)),
     "box negative": Case("train {data}", "bbox is [-9, 1, 20, 5]: reaches outside the picture", box(-9, 1, 20, 5)),
     "box inverted": Case("train {data}", "bbox is [9, 9, -5, 5]: without area", box(9, 9, -5, 5)),
-    "box empty": Case("train {data}", "width and height above 0 … bad_boxes=drop … is [9, 9, 0, 5]", box(9, 9, 0, 5)),
+    "box empty": Case("train {data}", "above 0 … data check … bad_boxes … is [9, 9, 0, 5]", box(9, 9, 0, 5)),
     "box outside": Case("train {data}", "bbox is [70, 9, 5, 5]: outside the picture of 64 × 64", box(70, 9, 5, 5)),
     "no object": Case("train {data}", TRAIN + ": no object to train on", coco(lambda c: c.update(annotations=[]))),
     # Pictures
@@ -65,7 +65,7 @@ CASES = {
     ),
     "not a picture": Case("train {data}", PICTURE + ": not a picture", text(PICTURE, "hello")),
     # Other formats
-    "format unknown": Case("train {data} --data.format tfrecord", "data.format … 'coco', 'yolo', 'voc' … tfrecord"),
+    "format unknown": Case("train {data} --data.format tfrecord", "data.format: 'tfrecord' … 'coco', 'yolo', 'voc'"),
     "format not there": Case("train {data} --data.format voc", "{data}: nothing to read as voc; looked for"),
     "two formats": Case(
         "train {data}", "can be read as coco: COCO JSON … yolo: YOLO … Say which by option format=coco|yolo",
@@ -78,7 +78,7 @@ CASES = {
         "train {at}/y", "{at}/y/labels/x.txt, line 1: `0 1 1` has 3 columns. Allowed: a row `class x y", yolo("0 1 1")
     ),
     "yolo: box": Case(
-        "train {at}/y", "wrong boxes … bad_boxes=drop … x.txt, line 1: `0 9 1 1 1`: numbers outside", yolo("0 9 1 1 1")
+        "train {at}/y", "wrong boxes … data check … x.txt, line 1: `0 9 1 1 1`: numbers outside", yolo("0 9 1 1 1")
     ),
     "yolo: no val": Case("train {at}/y", "{at}/y has no pictures to score", yolo("0 .5 .5 .5 .5")),
     "eval: two sets": Case("eval {run} --data {data} --annotations {at}/x", "--data and --annotations both name a set"),

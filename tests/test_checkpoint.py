@@ -60,7 +60,7 @@ def test_weights_may_be_read_by_whom_the_umask_lets(tmp_path: Path, umask: int) 
 
 def test_files_that_are_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    with pytest.raises(InputError, match=r"There is no weights file .*w\.safetensors"):
+    with pytest.raises(InputError, match=r"There is no run folder or weights file .*w\.safetensors"):
         load_weights(path)
     save_weights(path, WEIGHTS)
     whole = path.read_bytes()

@@ -56,13 +56,15 @@ def load_weights(path: Path) -> Weights:
         InputError: there is no such file, it is no safetensors file, or not one of ours.
     """
     if not path.is_file():
-        raise InputError(f"There is no weights file {path}.")
+        raise InputError(f"There is no run folder or weights file {path}.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
     except SafetensorError as error:
-        raise InputError(f"{path} is no safetensors file: {error}.") from error
+        raise InputError(
+            f"{path} is no safetensors file: {error}. Allowed: a run folder, or a .safetensors file of one."
+        ) from error
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "no mark")
         raise InputError(f"{path} was not written by mmmc: its format is {found!r}; allowed: {FORMAT!r}.")

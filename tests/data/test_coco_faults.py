@@ -49,7 +49,8 @@ BAD_BOXES = [
 @pytest.mark.parametrize(("box", "value", "fault", "clipped"), BAD_BOXES)
 def test_bad_boxes(tmp_path: Path, box: Any, value: str, fault: str, clipped: list[float] | None) -> None:
     content = with_box(box)
-    message = rf"set\.json: wrong bbox.*bad_boxes=drop.*\n  annotation 12 \(image 7\): bbox is .*{value}.*: {fault}"
+    told = r"wrong bbox.*mmmc data check.*bad_boxes.*\n"
+    message = rf"set\.json: {told}  annotation 12 \(image 7\): bbox is .*{value}.*: {fault}"
     with pytest.raises(InputError, match=message):
         read(tmp_path, content)
     dropping, clipping = (read(tmp_path, content, bad_boxes=option) for option in ("drop", "clip"))

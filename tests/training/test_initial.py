@@ -124,7 +124,9 @@ def test_files_that_do_not_fit_are_refused(
     torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other\.pth: 'x' is no tensor of torchvision's FCOS"):
         initialize(detector, model, tmp_path / "other.pth", THEIRS)
-    with pytest.raises(InputError, match=r"There is no weights file .*nothing/best\.safetensors|no checkpoint"):
+    with pytest.raises(
+        InputError, match=r"There is no run folder or weights file .*nothing/best\.safetensors|no checkpoint"
+    ):
         initialize(detector, model, tmp_path / "nothing", THEIRS)
     for name, value in detector.state_dict().items():
         assert torch.equal(value, before[name]), name

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from mmmc.data import headers
 from mmmc.data.fields import Rows, is_number, read_json
-from mmmc.data.sets import CLIPPABLE, FAULTS, TOLERANCE, Categories, CocoSet, Fault, Objects, Repair
+from mmmc.data.sets import CLIPPABLE, FAULTS, FOLLOW, TOLERANCE, Categories, CocoSet, Fault, Objects, Repair
 from mmmc.errors import InputError
 
 __all__ = ["Categories", "CocoSet", "Objects", "Repair", "check_agreement", "read_coco"]
@@ -186,8 +186,7 @@ def _boxes(
     rows.refuse(
         bad,
         "bbox",
-        "x, y, width, height, four finite numbers, width and height above 0, inside the picture. Option"
-        " bad_boxes=drop leaves such boxes out of training, bad_boxes=clip cuts them to the picture; both list them",
+        f"x, y, width, height, four finite numbers, width and height above 0, inside the picture. {FOLLOW}",
         [f"{FAULTS[Fault(faults[k])]} of {size[k][0]} × {size[k][1]} px" for k in bad],
     )
     return xywh, boxes, faults

@@ -68,6 +68,12 @@ FAULTS = {
     Fault.NOT_SHARES: "numbers outside 0..1",
 }
 
+FOLLOW = (
+    "`mmmc data check` looks for what they have in common. Option bad_boxes takes `drop`, which leaves such boxes out, "
+    "or `clip`, which cuts them to the picture; both list them"
+)
+"""What a refusal of boxes goes on with."""
+
 CLIPPABLE = (Fault.REACHES_OUT, Fault.NOT_SHARES)
 """What may have area within its picture; the others can only be dropped."""
 

@@ -72,7 +72,9 @@ class Augmentation:
         crop_scale: that factor, drawn uniformly from this range.
         min_visible: part of an object's area that must be left by a crop for it to stay an object, its box cut at
             the border. What is left of the others becomes a crowd region: ignored, for it is no background.
-        brightness, contrast, saturation: the factor is drawn uniformly from `1 ± value`.
+        brightness: the factor is drawn uniformly from `1 ± value`.
+        contrast: likewise.
+        saturation: likewise.
         hue: the shift is drawn uniformly from `± value`; 0.5 is half the colour circle.
 
     Raises:

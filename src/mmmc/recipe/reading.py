@@ -162,7 +162,9 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
     if isinstance(error.__cause__, InputError):
         return InputError(f"{source}: {error.__cause__}")
     message = re.sub(r"\s+", " ", error.message or str(error)).strip()
-    message = re.sub(r"(?<=arguments are required: ).*", lambda names: _as_typed(names.group(), parser), message)
+    plain = _wrong_value(message) or _without(message, parser)
+    if plain is not None:
+        return InputError(f"{source}: {plain}.")
     unknown = re.search(r"[Oo]ption '([\w.]+)'|[Kk]ey '([\w.]+)' is not|arguments: --([\w.-]+)", message)
     if unknown is None:
         return InputError(f"{source}: {message.rstrip('.')}.{_nearest_class(message)}")
@@ -181,11 +183,40 @@ def explain(error: ArgumentError, parser: ArgumentParser, source: str) -> InputE
     return InputError(f"{source}: {message.rstrip('.')}.{did_you_mean(given, allowed)}")
 
 
-def _as_typed(names: str, parser: ArgumentParser) -> str:
-    """Names of a parser's values as the options that set them; of what is no option the name stays."""
-    flags = {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
-    given = names.rstrip(".").split(", ")
-    return ", ".join(flags.get(name, name) for name in given)
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "NoneType": "null"}
+"""What a value of each type is called."""
+
+
+def _wrong_value(message: str) -> str | None:
+    """A complaint about a value of another type, without the names of Python's types; None if it is another one."""
+    found = re.fullmatch(r'Parser key "([\w.]+)": (.*)\. Got value: (.*?)\.?', message) or re.fullmatch(
+        r'Parser key "([\w.]+)": .* Errors: (- .*) Given value type: .* Given value: (.*?)\.?', message
+    )
+    if found is None:
+        return None
+    key, expected, value = found.groups()
+    allowed = []
+    for one in re.split(r"(?:^| )-? ?Expected an? ", expected)[1:]:
+        kind = re.fullmatch(r"<class '(\w+)'>", one)
+        choices = re.fullmatch(r"typing\.Literal\[(.*)\]", one)
+        if choices:
+            allowed.append(choices.group(1))
+        elif kind and kind.group(1) == "tuple":
+            allowed.append(f"a list in brackets, '[{value}]'")
+        elif kind and kind.group(1) in KINDS:
+            allowed.append(KINDS[kind.group(1)])
+        else:
+            return None
+    return f"{key}: {value!r} cannot be used; allowed: {' or '.join(allowed)}" if allowed else None
+
+
+def _without(message: str, parser: ArgumentParser) -> str | None:
+    """A complaint about arguments that are missing, by the names that the help gives them; None if it is another."""
+    start, _, missing = message.rstrip(".").partition("arguments are required: ")
+    if not missing:
+        return None
+    shown = {action.dest: (*action.option_strings, action.metavar or action.dest)[0] for action in parser._actions}
+    return f"{start}arguments are required: {', '.join(str(shown.get(name, name)) for name in missing.split(', '))}"
 
 
 def _nearest_class(message: str) -> str:

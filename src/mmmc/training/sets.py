@@ -32,8 +32,9 @@ def open_sets(config: DataConfig) -> tuple[CocoSet, CocoSet]:
     val = _source(config, found, "val", config.val_annotations, config.val_images)
     if val is None:
         raise InputError(
-            f"{config.path or config.train_annotations} has no pictures to score. Name data.val_annotations and "
-            "data.val_images, or score a part of the training pictures by --data.holdout 0.2."
+            f"{config.path or config.train_annotations} has no pictures to score. Deal some out by "
+            "`mmmc data split`, keep a fifth of the training pictures aside by --data.holdout 0.2, or name others by "
+            "--data.val_annotations and --data.val_images."
         )
     return train_set, check_agreement(train_set, read_part(config, val))
 

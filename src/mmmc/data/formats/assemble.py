@@ -9,13 +9,10 @@ import numpy as np
 
 from mmmc.data.coco import fit, judge
 from mmmc.data.formats.protocol import Flaw, Raw, RawBox
-from mmmc.data.sets import FAULTS, Categories, CocoSet, Fault
+from mmmc.data.sets import FAULTS, FOLLOW, Categories, CocoSet, Fault
 from mmmc.errors import InputError
 
 _SHOWN = 5
-_FOLLOW = (
-    "Option bad_boxes=drop leaves such boxes out of training, bad_boxes=clip cuts them to the picture; both list them"
-)
 
 
 def assemble(
@@ -98,7 +95,7 @@ def _refuse_boxes(raw: Raw, faults: np.ndarray, sizes: np.ndarray) -> None:
         else ("finite numbers, xmin < xmax and ymin < ymax, counted from 1")
     )
     raise InputError(
-        f"{raw.source.annotations}: wrong boxes. Allowed: {allowed}, inside the picture. {_FOLLOW}.\n"
+        f"{raw.source.annotations}: wrong boxes. Allowed: {allowed}, inside the picture. {FOLLOW}.\n"
         + "\n".join([*lines, *_more(bad)])
     )
 
