@@ -185,6 +185,20 @@ def test_a_folder_that_lacks_parts_is_not_resumed(broken_off: RunFolder, tmp_pat
         run(None, tmp_path / "nowhere", resume=True)
 
 
+def test_a_run_whose_set_has_moved_says_where_to_name_it(broken_off: RunFolder, tiny_set: Path, tmp_path: Path) -> None:
+    folder = copy(broken_off, tmp_path)
+    whole = folder.recipe.read_text()
+    folder.recipe.write_text(whole.replace(str(tiny_set), str(tmp_path / "gone")))
+    message = r"gone: there is no such folder\. .* If the set has moved, name its place in .*recipe\.yaml \(`data`\)\.$"
+    with pytest.raises(InputError, match=message):
+        run(None, folder.path, resume=True)
+
+    elsewhere = shutil.copytree(tiny_set, tmp_path / "elsewhere")
+    folder.recipe.write_text(whole.replace(str(tiny_set), str(elsewhere)))
+    run(None, folder.path, resume=True)
+    assert load_checkpoint(folder.checkpoint)["finished"]
+
+
 def test_a_run_does_not_go_on_with_other_data(
     broken_off: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

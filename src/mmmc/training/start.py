@@ -62,7 +62,13 @@ def train(
     fabric = _machine(recipe, folder, accelerator, devices, nodes)
     # The other processes of this training run these lines too; the first one speaks for all.
     with folder.alone() if fabric.is_global_zero else nullcontext():
-        train_set, val_set = open_sets(recipe.data)
+        try:
+            train_set, val_set = open_sets(recipe.data)
+        except InputError as error:
+            if not resume:
+                raise
+            where = f"If the set has moved, name its place in {folder.recipe} (`data`)."
+            raise InputError(f"{error} {where}") from error
         # With several processes the others begin here, after the same checks.
         fabric.launch()
         if resume:
