@@ -75,7 +75,7 @@ CASES = {
     "recipe's option": Case(
         "recipes {at}/r.yaml", "/r.yaml: … 'chanels'. Did you mean 'channels'?", text("r.yaml", "model: {chanels: 3}")
     ),
-    "recipe's type": Case("recipes {at}/r.yaml", "depth: 'deep' … whole number", text("r.yaml", "model: {depth: deep}")),
+    "recipe's type": Case("recipes {at}/r.yaml", "depth: 'deep' … a whole", text("r.yaml", "model: {depth: deep}")),
     "recipe's base": Case("recipes {at}/r.yaml", "no recipe 'smal'", text("r.yaml", "base: smal")),
     # Run folders
     "another run there": Case("train {data} --out {run}", "{run} holds another run … or go on with a run by --resume"),

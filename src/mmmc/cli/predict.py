@@ -93,14 +93,13 @@ def run(arguments: Sequence[str]) -> int:
         say(f"mmmc: left out: {error}")
     objects = sum(len(one.detections) for one in job.found)
     frames = sum(one.frame is not None for one in job.found)
-    looked = [
-        _number(count, kind) for count, kind in ((len(job.found) - frames, "picture"), (frames, "frame")) if count
-    ]
+    kinds = [(len(job.found) - frames, "picture"), (frames, "frame")]
+    looked = [_number(count, kind) for count, kind in kinds if count]
     print(f"{_number(objects, 'object')} in {' and '.join(looked)}: {out}")
     if not objects and config.threshold != "f1":
         say(
-            f"No score reaches the threshold of {config.threshold}. Take a lower one, or --threshold f1, which takes for "
-            "each class the one of best F1."
+            f"No score reaches the threshold of {config.threshold}. Take a lower one, or --threshold f1, which takes "
+            "for each class the one of best F1."
         )
     return 1 if job.failed else 0
 
