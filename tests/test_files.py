@@ -17,7 +17,15 @@ import pytest
 import torch
 
 from mmmc.errors import InputError
-from mmmc.files import alone, json_lines, new_folder, write_atomically, write_json_lines, write_text
+from mmmc.files import (
+    alone,
+    json_lines,
+    new_folder,
+    require_writable,
+    write_atomically,
+    write_json_lines,
+    write_text,
+)
 
 
 @contextmanager
@@ -33,6 +41,20 @@ def room_for(size: int) -> Iterator[None]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_cannot_be_written_is_refused_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for fine in ("new", "file", "some/new/folder/new"):
+        require_writable(tmp_path / fine)
+    assert names(tmp_path) == ["file"], "nothing is made"
+    for wrong, message in ((".", "it is a folder"), ("file/below/it", "file is no folder")):
+        with pytest.raises(InputError, match=f"could not be written: .*{message}"):
+            require_writable(tmp_path / wrong)
+    # Root may write anywhere, so the system is not asked here.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=f"no permission to write into {tmp_path}"):
+        require_writable(tmp_path / "new/one")
 
 
 def test_a_file_takes_the_place_of_the_older_one(tmp_path: Path) -> None:

@@ -37,6 +37,21 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, apart: bool
         raise InputError(f"{path} could not be written: {why}{kept}") from error
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before long work is done for it.
+
+    Raises:
+        InputError: a folder is there, or what would hold the file is no folder or one without permission to write.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} could not be written: it is a folder.")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{path} could not be written: {nearest} is no folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{path} could not be written: no permission to write into {nearest}.")
+
+
 @contextmanager
 def in_place(path: Path, *, apart: bool = False) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place at the end of the block, or goes if the block fails.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_table_of_parts(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     assert main(["info", named.name, "--size", "256x320"]) == 0
     assert "small[red]" in capsys.readouterr().out
+
+
+def test_a_run_says_its_own_size_and_classes(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resize = load_recipe(tiny_run / "recipe.yaml").resize
+    height, width = (math.ceil(side / 32) * 32 for side in (resize.short, resize.long))
+    assert main(["info", str(tiny_run)]) == 0
+    assert f"{height}×{width} px, 5 classes" in capsys.readouterr().out
+    assert main(["info", "small"]) == 0
+    assert "256×320 px, 80 classes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--before-nms",
+        "--before_nms",
         type=str | None,
         default=None,
         help="with --detections: COCO results JSON of the same detector before suppression",

@@ -10,9 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmmc.checkpoint import load_weights
 from mmmc.cli.arguments import parse, verb_parser
+from mmmc.data.batching import padded
+from mmmc.data.transforms import Resize
 from mmmc.errors import InputError
 from mmmc.model.cost import RULE, Part, cost, point_count
+from mmmc.predictor import DIVISOR
 from mmmc.recipe import load_recipe
 from mmmc.training.folder import RunFolder
 
@@ -21,17 +25,36 @@ def run(arguments: Sequence[str]) -> None:
     """Print what a recipe's detector costs."""
     parser = verb_parser("info", "Parameters and multiply-adds of a recipe's detector, by part.")
     parser.add_argument("recipe", type=str, metavar="RECIPE", help="a recipe's name or .yaml file, or a run folder")
-    parser.add_argument("--size", type=str, default="800x1344", help="HEIGHTxWIDTH of a picture, divisible by 32")
-    parser.add_argument("--classes", type=int, default=80, help="number of classes")
+    parser.add_argument(
+        "--size",
+        type=str | None,
+        default=None,
+        help="HEIGHTxWIDTH of a picture, divisible by 32 (default: the largest to which the recipe resizes)",
+    )
+    parser.add_argument(
+        "--classes", type=int | None, default=None, help="number of classes (default: the run's own; of a recipe, 80)"
+    )
     config = parse(parser, arguments)
-    if config.classes < 1:
+    if config.classes is not None and config.classes < 1:
         raise InputError(f"--classes is {config.classes}; allowed: at least 1.")
     folder = RunFolder(Path(config.recipe))
     recipe = load_recipe(folder.recipe if folder.recipe.is_file() else config.recipe)
-    size = picture_size(config.size)
-    parts = cost(recipe.model, config.classes, size)
-    Console().print(_table(parts, f"{escape(config.recipe)}, {size[0]}×{size[1]} px, {config.classes} classes"))
+    size = _largest(recipe.resize) if config.size is None else picture_size(config.size)
+    classes = _number_of_classes(folder) if config.classes is None else config.classes
+    parts = cost(recipe.model, classes, size)
+    Console().print(_table(parts, f"{escape(config.recipe)}, {size[0]}×{size[1]} px, {classes} classes"))
     print(f"{point_count(size):,} points. {RULE}")
+
+
+def _largest(resize: Resize) -> tuple[int, int]:
+    """Height and width of the largest picture that comes of it, with the padding of a batch."""
+    return padded(resize.short, DIVISOR), padded(resize.long, DIVISOR)
+
+
+def _number_of_classes(folder: RunFolder) -> int:
+    """Of a run its own, once it has weights; COCO's otherwise."""
+    weights = folder.weights("last")
+    return len(load_weights(weights).categories) if weights.is_file() else 80
 
 
 def picture_size(text: str) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         "--data", type=str | None, default=None, help="with f1: folder of a set to choose by (default: the run's own)"
     )
     parser.add_argument("--classes", type=str, nargs="+", default=None, metavar="NAME", help="only these classes")
-    parser.add_argument("--batch", type=int, default=8, help="pictures, frames or tiles at once")
+    parser.add_argument("--batch_size", "--batch", type=int, default=8, help="pictures, frames or tiles at once")
     parser.add_argument(
         "--tile", type=int | None, default=None, help="cut pictures into tiles with sides of so many pixels"
     )
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     predictor = open_run(config)
     options = Options(
         thresholds=of_classes(config.classes, class_thresholds(config.threshold, predictor, config.data), predictor),
-        batch=config.batch,
+        batch_size=config.batch_size,
         tiling=None if config.tile is None else Tiling(config.tile, config.overlap, config.whole),
         every=config.every,
         limit=config.limit,

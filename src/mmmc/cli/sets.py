@@ -58,6 +58,7 @@ def split_set(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another seed deals otherwise")
     parser.add_argument(
         "--group-by",
+        "--group_by",
         type=str | None,
         default=None,
         help="regular expression: pictures whose names match with the same text stay together",

@@ -63,7 +63,10 @@ def run(arguments: Sequence[str]) -> None:
         "fcos,atss or atss(topk=15,square_strides=4), module:Class for your own, run for the run's own rule",
     )
     parser.add_argument(
-        "--per-level", action="store_true", help="with --assigners: a panel for each level of each assigner"
+        "--per-level",
+        "--per_level",
+        action="store_true",
+        help="with --assigners: a panel for each level of each assigner",
     )
     parser.add_argument(
         "--table", type=str | None, default=None, help="print instead: assign, what labels did in training"

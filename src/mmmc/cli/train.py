@@ -26,7 +26,7 @@ from mmmc.training.folder import RunFolder
 from mmmc.training.memory import keep_freed_memory
 from mmmc.training.sets import open_sets
 
-MACHINE = ("--accelerator", "--devices", "--nodes", "--quiet", "--report")
+MACHINE = ("--accelerator", "--device", "--devices", "--nodes", "--quiet", "--report")
 """Flags that change nothing about the result."""
 
 
@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--time", type=str | None, default=None, help="fit the training into 90s, 20m, 1.5h …")
     parser.add_argument(
         "--accelerator",
+        "--device",
         choices=["auto", "cpu", "cuda"],
         default="auto",
         help="where to train; auto takes a GPU if there is one",

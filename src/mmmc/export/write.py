@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmmc.environment import own_version
 from mmmc.errors import InputError, did_you_mean
+from mmmc.files import require_writable
 from mmmc.predictor import Predictor
 from mmmc.recipe import digest
 from mmmc.runtime import Description
@@ -48,7 +49,7 @@ def require_format(path: Path, format: str, opset: int | None) -> None:
 
     Raises:
         InputError: an unknown format, a name with another ending, an opset that is not supported or where the format
-            has none, or a package that is missing.
+            has none, a package that is missing, or a place where nothing can be written.
     """
     if format not in FORMATS:
         raise InputError(f"format is {format!r}.{did_you_mean(format, FORMATS)}")
@@ -62,6 +63,8 @@ def require_format(path: Path, format: str, opset: int | None) -> None:
     missing = [package for package in kind.packages if find_spec(package) is None]
     if missing:
         raise InputError(f"format {format} needs {missing[0]}: pip install 'mmmc[{format}]'")
+    for file in kind.files(path):
+        require_writable(file)
 
 
 def export(

@@ -33,7 +33,7 @@ class Options:
 
     Args:
         thresholds: least score of each class; infinite for a class that is not wanted.
-        batch: pictures, frames or tiles that go through the network at once.
+        batch_size: pictures, frames or tiles that go through the network at once.
         tiling: how each picture is cut; `None` for not.
         every: of a video, every so many frames.
         limit: most frames of each video that are predicted; `None` for all. A camera has no end of its own.
@@ -42,7 +42,7 @@ class Options:
     """
 
     thresholds: Float[Tensor, " C"]
-    batch: int = 8
+    batch_size: int = 8
     tiling: Tiling | None = None
     every: int = 1
     limit: int | None = None
@@ -50,7 +50,7 @@ class Options:
     frames: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("batch", "every", "limit"):
+        for name in ("batch_size", "every", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} is {value}; allowed: at least 1.")
@@ -101,7 +101,7 @@ class Job:
                     waiting.append((source, _read(source, tiled=self.options.tiling is not None)))
             except Unusable as error:
                 self.failed[source.name] = str(error)
-            if len(waiting) == self.options.batch:
+            if len(waiting) == self.options.batch_size:
                 self._pictures(waiting)
         self._pictures(waiting)
 
@@ -141,7 +141,7 @@ class Job:
     def _annotated(self, source: Source, frames: Iterator[Frame]) -> Iterator[UInt8[Tensor, "3 H W"]]:
         """The frames with what is found on them, which is kept on the way; bare where no copies are wanted."""
         # A camera does not wait for a batch to fill.
-        while chunk := list(islice(frames, 1 if source.kind == "camera" else self.options.batch)):
+        while chunk := list(islice(frames, 1 if source.kind == "camera" else self.options.batch_size)):
             for frame, found in zip(chunk, self._detect([frame.image for frame in chunk]), strict=True):
                 self._keep(source, frame.image, found, frame)
                 yield self._drawn(frame.image, found) if self.options.draw else frame.image
@@ -149,9 +149,11 @@ class Job:
     def _detect(self, images: list[Tensor]) -> list[Detections]:
         options = self.options
         if options.tiling is None:
-            return [one.above(options.thresholds) for one in self.predictor(images, batch_size=options.batch)]
+            return [one.above(options.thresholds) for one in self.predictor(images, batch_size=options.batch_size)]
         return [
-            detect_tiled(self.predictor, image, options.tiling, threshold=options.thresholds, batch_size=options.batch)
+            detect_tiled(
+                self.predictor, image, options.tiling, threshold=options.thresholds, batch_size=options.batch_size
+            )
             for image in images
         ]
 

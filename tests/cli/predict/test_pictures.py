@@ -241,7 +241,8 @@ def test_an_address(tiny_run: Path, files: list[str], tmp_path: Path, monkeypatc
 
 
 REFUSED = {
-    "--batch 0": "--batch is 0; allowed: at least 1",
+    "--batch_size 0": "--batch_size is 0; allowed: at least 1",
+    "--batch 0": "--batch_size is 0; allowed: at least 1",
     "--every 0": "--every is 0; allowed: at least 1",
     "--limit 0": "--limit is 0; allowed: at least 1",
     "--tile 8": "The tile is 8 pixels wide; allowed: at least 32",
