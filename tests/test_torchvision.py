@@ -14,9 +14,11 @@ from torch import Tensor
 from torchvision.models.detection import fcos_resnet50_fpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS as TorchvisionFCOS
+from torchvision.models.detection.fcos import FCOSHead
 
 from mmmc.assign import APS, ATSS, FCOS, Assigner
 from mmmc.criterion import DenseCriterion
+from mmmc.errors import InputError
 from mmmc.model import Detector, ModelConfig, RFAConfig
 from mmmc.model.torchvision_fcos import from_torchvision
 from mmmc.points import make_points
@@ -153,7 +155,7 @@ class Recorded(Assigner):
     """Keeps what it was asked."""
 
     def __call__(self, points: Points, prediction: Prediction, targets: Sequence[Target]) -> Assignment:
-        self.points, self.targets = points, targets
+        self.points, self.boxes, self.targets = points, prediction.boxes, targets
         return FCOS()(points, prediction, targets)
 
 
@@ -218,12 +220,44 @@ def test_the_head_in_torchvisions_own_model(theirs: TorchvisionFCOS, pictures: l
     assert 1.2 < found["bbox_regression"] / expected["bbox_regression"] < 3
 
 
+def squares_of(shapes: list[tuple[int, int]], strides: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Torchvision's for maps of these shapes and this type."""
+    generator = AnchorGenerator(tuple((stride,) for stride in strides), ((1.0,),) * len(strides))
+    generator.set_cell_anchors(dtype, torch.device("cpu"))
+    return torch.cat(
+        generator.grid_anchors([list(shape) for shape in shapes], [[torch.tensor(s)] * 2 for s in strides])
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_the_head_under_autocast(dtype: torch.dtype) -> None:
+    """Its maps have a low precision then, and so have torchvision's squares."""
+    recorded = Recorded()
+    head = AssignedHead(FCOSHead(32, 1, CLASSES, num_convs=1), recorded)
+
+    def losses(shapes: list[tuple[int, int]]) -> dict[str, Tensor]:
+        squares = squares_of(shapes, (8, 16), dtype)
+        said = {"cls_logits": CLASSES, "bbox_regression": 4, "bbox_ctrness": 1}
+        outputs = {name: torch.full((1, len(squares), size), 1.3, dtype=dtype) for name, size in said.items()}
+        return head.compute_loss([GOOD], outputs, [squares], [])
+
+    small, large = [(3, 64), (2, 32)], [(3, 168), (2, 84)]
+    assert all(loss.isfinite() for loss in losses(small).values())
+    expected = make_points(small, (8, 16))
+    assert torch.equal(recorded.points.xy, expected.xy - expected.stride[:, None] / 2)
+    # At 504 px bfloat16 has steps of 2 px.
+    size = 8 * float(torch.tensor(1.3, dtype=dtype))
+    assert recorded.boxes[0, 63].tolist() == pytest.approx([504 - size, -size, 504 + size, size], abs=1e-4)
+    if dtype == torch.bfloat16:
+        with pytest.raises(InputError, match=r"bfloat16, which rounds"):
+            losses(large)
+    else:
+        assert losses(large)
+
+
 def test_squares_are_points() -> None:
-    generator = AnchorGenerator(((8,), (16,), (32,)), ((1.0,),) * 3)
-    generator.set_cell_anchors(torch.float32, torch.device("cpu"))
     shapes, strides = [(3, 5), (2, 3), (1, 1)], (8, 16, 32)
-    squares = generator.grid_anchors([list(shape) for shape in shapes], [[torch.tensor(s)] * 2 for s in strides])
-    found, expected = points_of(torch.cat(squares)), make_points(shapes, strides)
+    found, expected = points_of(squares_of(shapes, strides)), make_points(shapes, strides)
     assert torch.equal(found.xy, expected.xy - expected.stride[:, None] / 2)
     assert torch.equal(found.stride, expected.stride)
     assert torch.equal(found.level, expected.level)

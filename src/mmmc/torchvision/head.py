@@ -11,6 +11,7 @@ from torchvision.models.detection.fcos import FCOSHead
 
 from mmmc.assign import Assigner
 from mmmc.criterion import Criterion
+from mmmc.errors import InputError
 from mmmc.structures import Points, Prediction, Target
 from mmmc.torchvision.losses import LOSSES, losses_by_name
 
@@ -21,6 +22,9 @@ class AssignedHead(FCOSHead):
     Its layers are those of the head that is given, under the same names, so files of weights stay what they are. What
     torchvision has matched itself is not looked at. Its head is not told where a picture ends in the batch, so points
     in the padding are points like others here, as they are to torchvision.
+
+    Under autocast torchvision's squares have the type of its maps. Boxes are decoded in float32 all the same; squares
+    whose sides that type has rounded are refused.
 
     Args:
         head: a head of torchvision's FCOS.
@@ -43,11 +47,22 @@ class AssignedHead(FCOSHead):
         anchors: Sequence[Tensor],
         matched_idxs: Sequence[Tensor],  # noqa: ARG002 - torchvision hands it over
     ) -> dict[str, Tensor]:
-        """Losses by name; called by torchvision's FCOS in training."""
-        points = points_of(anchors[0])
+        """Losses by name; called by torchvision's FCOS in training.
+
+        Raises:
+            InputError: the squares are of a type that rounds those at the far sides of the pictures.
+        """
+        squares = torch.stack(list(anchors))
+        dtype = torch.promote_types(squares.dtype, torch.float32)
+        points = points_of(squares[0].to(dtype))
+        if sorted(set(points.strides)) != list(points.strides):
+            raise InputError(
+                f"torchvision's squares are {squares.dtype}, which rounds those at the far sides of such pictures; "
+                "allowed: smaller pictures, autocast in torch.float16, none, or mmmc.torchvision.fcos."
+            )
         prediction = Prediction(
             logits=head_outputs["cls_logits"],
-            boxes=self.box_coder.decode(head_outputs["bbox_regression"], torch.stack(list(anchors))),
+            boxes=self.box_coder.decode(head_outputs["bbox_regression"].to(dtype), squares.to(dtype)),
             quality=head_outputs["bbox_ctrness"].squeeze(2),
         )
         # No picture ends before the last point.
