@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from lightning_fabric.accelerators import MPSAccelerator
 
 from mmmc.checkpoint import load_checkpoint, load_weights
 from mmmc.errors import InputError
@@ -22,6 +24,7 @@ from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import Run
 from mmmc.training.sets import open_sets
+from mmmc.training.start import _machine
 
 from .tiny import STEPS, differences, run, tiny_recipe
 
@@ -226,3 +229,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_spoils_nothing(
     monkeypatch.undo()
     run(None, folder.path, resume=True)
     assert trained(folder) == 2 * STEPS
+
+
+def test_auto_takes_no_device_that_lacks_float64(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(MPSAccelerator, "is_available", lambda: True)
+    fabric = _machine(load_recipe("small", {"train": {"loggers": []}}), RunFolder(tmp_path), "auto", 1, 1)
+    assert fabric.device.type == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -41,7 +41,7 @@ def train(
         init: weights to begin with: a run folder or weights file of ours, or torchvision's FCOS trained on COCO.
         time_budget: seconds. A few steps are timed and the number of iterations is chosen so that training,
             with its evaluations, fits; the schedule of the learning rate shrinks with it.
-        accelerator: `cpu`, `cuda`, or `auto`.
+        accelerator: `cpu`, `cuda`, or `auto`, which is `cuda` where there is one.
         devices: how many of them on each node.
         nodes: machines that work together.
         quiet: no progress bar.
@@ -88,6 +88,9 @@ def _machine(recipe: Recipe, folder: RunFolder, accelerator: str, devices: int |
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise InputError("There is no CUDA device that PyTorch can use here. Allowed: accelerator cpu, or auto.")
     loggers = build_loggers(recipe.train.loggers, folder.path)
+    if accelerator == "auto":
+        # Fabric would take Apple's GPU first, which knows no float64.
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         return Fabric(
             accelerator=accelerator,
