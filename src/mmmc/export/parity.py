@@ -270,7 +270,7 @@ def _detections(found: runtime.Detections, image_id: int) -> Detections:
 
 @torch.no_grad()
 def _by_torch(predictor: Predictor, picture: np.ndarray) -> tuple[Detections, Rivals]:
-    batch = predictor.batch([picture])
+    batch = predictor.batch([picture]).to(predictor.device)
     rule, target = predictor.recipe.postprocess, batch.targets[0]
     points, prediction = predictor.detector(batch.images)
     (found,) = rule(points, prediction, batch.targets)
@@ -279,4 +279,5 @@ def _by_torch(predictor: Predictor, picture: np.ndarray) -> tuple[Detections, Ri
     point, label = ((probability > rule.threshold - MARGIN) & scores.isfinite()).nonzero(as_tuple=True)
     boxes = to_original(clip_boxes_to_image(prediction.boxes[0, point], target.size), target)
     rivals = Detections(boxes, scores[point, label], label, found.image_id)
-    return found, Rivals(rivals, probability[point, label])
+    cpu = torch.device("cpu")
+    return found.to(cpu), Rivals(rivals.to(cpu), probability[point, label].to(cpu))
