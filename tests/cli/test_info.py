@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmmc.checkpoint import load_weights
 from mmmc.cli import main
 from mmmc.recipe import load_recipe, to_yaml
 
@@ -32,7 +33,8 @@ def test_a_run_says_its_own_size_and_classes(tiny_run: Path, capsys: pytest.Capt
     resize = load_recipe(tiny_run / "recipe.yaml").resize
     height, width = (math.ceil(side / 32) * 32 for side in (resize.short, resize.long))
     assert main(["info", str(tiny_run)]) == 0
-    assert f"{height}×{width} px, 5 classes" in capsys.readouterr().out
+    classes = len(load_weights(tiny_run / "last.safetensors").categories)
+    assert f"{height}×{width} px, {classes} classes" in capsys.readouterr().out
     assert main(["info", "small"]) == 0
     assert "256×320 px, 80 classes" in capsys.readouterr().out
 

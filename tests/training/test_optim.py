@@ -100,6 +100,29 @@ def test_gradients_that_are_not_finite_change_no_weight(kind: Any, bad: float, c
     assert all(parameter.isfinite().all() for parameter in trained)
 
 
+def test_a_first_step_that_is_not_finite_leaves_no_momentum() -> None:
+    """The steps after it are those of an optimiser that has not seen it."""
+    ends = []
+    for gradients in ((math.nan, 1.0, 2.0), (1.0, 2.0)):
+        torch.manual_seed(0)
+        model = Small()
+        optimizer = build_optimizer(model, OptimizerConfig(), 16)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # What memory happens to hold, as long as nobody writes to it.
+        junk = [torch.full_like(parameter, 7.0) for parameter in trained for _ in range(99)]
+        del junk
+        for gradient in gradients:
+            for parameter in trained:
+                parameter.grad = torch.full_like(parameter, gradient)
+            take_step(optimizer, trained, None)
+        ends.append([parameter.detach().clone() for parameter in trained])
+    for first, second in zip(*ends, strict=True):
+        assert torch.equal(first, second)
+    moments = [state["momentum_buffer"] for state in optimizer.state.values()]
+    assert len(moments) == len(trained)
+    assert not any(moment.requires_grad for moment in moments)
+
+
 def test_clipping_by_hand() -> None:
     """A gradient of 3 and 4 has norm 5; clipped to 1 and at rate 0.1 it moves by 0.06 and 0.08."""
     weight = nn.Parameter(torch.zeros(2))

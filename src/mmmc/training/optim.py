@@ -41,9 +41,14 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig, batch_size: int) 
         for kind, members in groups.items()
         if members
     ]
-    if config.kind == "sgd":
-        return torch.optim.SGD(parameters, momentum=config.momentum, fused=True)
-    return torch.optim.AdamW(parameters, fused=True)
+    if config.kind == "adamw":
+        return torch.optim.AdamW(parameters, fused=True)
+    optimizer = torch.optim.SGD(parameters, momentum=config.momentum, fused=True)
+    if config.momentum:
+        # As the first step would make them. PyTorch leaves them as memory happens to be where that one is not finite.
+        for parameter in (parameter for members in groups.values() for parameter in members):
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def take_step(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip: float | None) -> None:
