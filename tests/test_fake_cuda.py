@@ -15,22 +15,8 @@ from fake_cuda import CUDA, Waits, devices, fake_cuda, fake_prediction, fake_tar
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from mmmc.assign import (
-    APS,
-    ATSS,
-    FCOS,
-    OTA,
-    PAA,
-    TAL,
-    Assigner,
-    DynamicSoftLabel,
-    MaxIoU,
-    SimOTA,
-    conflicts,
-    ignore_crowds,
-    pairs,
-    split,
-)
+from mmmc.assign import APS, ATSS, FCOS, OTA, PAA, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA, ignore_crowds
+from mmmc.assign.shared import conflicts, pairs, split
 from mmmc.criterion import DenseCriterion
 from mmmc.losses import Losses
 from mmmc.model import Detector, ModelConfig, RFAConfig

@@ -5,24 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmmc.assign import (
-    APS,
-    ATSS,
-    FCOS,
-    OTA,
-    PAA,
-    SAPD,
-    TAL,
-    Assigner,
-    DynamicSoftLabel,
-    MaxIoU,
-    SimOTA,
-    claims,
-    conflicts,
-    ota,
-    pairs,
-    split,
-)
+from mmmc.assign import APS, ATSS, FCOS, OTA, PAA, SAPD, TAL, Assigner, DynamicSoftLabel, MaxIoU, SimOTA, ota
+from mmmc.assign.shared import claims, conflicts, pairs, split
 from mmmc.assign.shared.claims import Claims, of_owner, settled
 from mmmc.structures import IGNORED, NEGATIVE, ObjectState, Points, Prediction, Target
 from mmmc.testing import Scene, make_scene, make_target

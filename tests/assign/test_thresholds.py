@@ -21,9 +21,9 @@ from mmmc.assign import (
     IQDet,
     MaxIoU,
     SimOTA,
-    split,
 )
 from mmmc.assign.aps_scores import relative_scores
+from mmmc.assign.shared import split
 from mmmc.assign.shared.candidates import Candidates
 from mmmc.assign.shared.mixture import Mixture
 from mmmc.assign.shared.pairs import gather_objects

@@ -74,5 +74,5 @@ def test_as_a_flag(path: str) -> None:
 
 def test_a_wrong_value_of_an_option_is_not_taken_for_a_wrong_class() -> None:
     content = {"assigner": {"class_path": COLON, "init_args": {"pull": "much"}}}
-    with pytest.raises(InputError, match=r"Got value: much\.$"):
+    with pytest.raises(InputError, match=r"assigner\.pull: 'much' cannot be used; allowed: a number\.$"):
         load_recipe("small", content)

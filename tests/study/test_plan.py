@@ -90,7 +90,10 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
             ("data: {data}", "data: $NOT_SET_ANYWHERE/x"),
             r"data is '\$NOT_SET_ANYWHERE/x', but this environment variable",
         ),
-        (("quality_target: iou", "quality_target: best"), "quality_target"),
+        (
+            ("quality_target: iou", "quality_target: best"),
+            r"criterion\.quality_target: 'best' cannot be used; allowed: 'cent",
+        ),
         (("recipe: small", "recipe: smal"), r"plan\.yaml, variants: FCOS: There is no recipe 'smal'"),
         (('"FCOS": {{}}', '"FCOS": {{modle: {{depth: 1}}}}'), r"plan\.yaml, variants: FCOS: .*no section 'modle'"),
         (('"FCOS": {{}}', '"FCOS": {{train: {{seed: 7}}}}'), r"variants: FCOS: train\.seed is 7; allowed: the plan's"),

@@ -189,12 +189,15 @@ KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 
 def _wrong_value(message: str) -> str | None:
     """A complaint about a value of another type, without the names of Python's types; None if it is another one."""
-    found = re.fullmatch(r'Parser key "([\w.]+)": (.*)\. Got value: (.*?)\.?', message) or re.fullmatch(
-        r'Parser key "([\w.]+)": .* Errors: (- .*) Given value type: .* Given value: (.*?)\.?', message
+    # An option of a class is complained about within its class, and that within the section.
+    within = r'(Parser key "[\w.]+": (?:Problem with given class_path .*: Parser key "[\w.]+": )*)'
+    found = re.fullmatch(within + r"(Expected .*)\. Got value: (.*?)\.?", message) or re.fullmatch(
+        within + r"Does not .* Errors: (- .*) Given value type: .* Given value: (.*?)\.?", message
     )
     if found is None:
         return None
-    key, expected, value = found.groups()
+    keys, expected, value = found.groups()
+    key = ".".join(re.findall(r'Parser key "([\w.]+)"', keys))
     allowed = []
     for one in re.split(r"(?:^| )-? ?Expected an? ", expected)[1:]:
         kind = re.fullmatch(r"<class '(\w+)'>", one)
