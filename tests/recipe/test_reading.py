@@ -160,7 +160,7 @@ REFUSED = {
     "augmentation: {short: 800}": r"augmentation\.short.*800",
     "augmentation: {long: 20}": r"long = 20 cannot be used\. Allowed: at least the largest of short",
     "model: {channels: 100}": r"model\.channels is 100; allowed: a multiple of model\.groups = 32",
-    "train: {loggers: [paper]}": r"train\.loggers: 'paper' cannot be used; allowed: 'tensorboard', 'mlflow', 'wandb'\.$",
+    "train: {loggers: [paper]}": r"train\.loggers: 'paper' cannot be used; allowed: 'tensorboard', 'mlflow', 'wandb'",
     "assigner: {class_path: mmmc.assign.FCSO}": r"FCSO.*Did you mean 'FCOS'\? Allowed: .*FCOS",
     "assigner: {class_path: nope.FCOS}": r"nope.*Did you mean 'FCOS'\?",
     "assigner: {class_path: mmmc.criterion.DenseCriterion}": r"DenseCriterion does not correspond to a subclass",
