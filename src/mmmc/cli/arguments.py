@@ -19,7 +19,7 @@ from mmmc.errors import InputError
 from mmmc.evaluate import to_results
 from mmmc.predictor import WEIGHTS, Predictor, scored_batches
 from mmmc.recipe import DataConfig
-from mmmc.recipe.reading import explain
+from mmmc.recipe.complaints import explain
 from mmmc.runtime import OPENERS
 from mmmc.thresholds import Threshold
 from mmmc.training.sets import open_sets, read_part
