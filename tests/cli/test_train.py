@@ -96,12 +96,13 @@ def test_resume_needs_nothing_but_the_folder(asked: dict[str, Any]) -> None:
     assert (asked["recipe"], asked["out"], asked["resume"]) == (None, Path("runs/a"), True)
 
 
+@pytest.mark.parametrize("flag", ["--accelerator", "--device"])
 def test_a_gpu_that_is_not_there(
-    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     out = tmp_path / "out"
-    assert main(["train", str(tiny_set), "--out", str(out), *TINY, "--accelerator", "cuda"]) == 2
+    assert main(["train", str(tiny_set), "--out", str(out), *TINY, flag, "cuda"]) == 2
     message = "mmmc: There is no CUDA device that PyTorch can use here. Allowed: accelerator cpu, or auto.\n"
     assert capsys.readouterr().err == message
     assert not out.exists()
