@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmmc.cli.arguments import parse, verb_parser
 from mmmc.cli.study_plans import add_choice, plans_of
+from mmmc.markdown import markdown_table
 from mmmc.study.claims import Finding, findings
 
 
@@ -23,21 +24,21 @@ def print_claims(arguments: Sequence[str]) -> None:
 
 
 def _markdown(told: Sequence[Finding]) -> str:
-    lines = [["", "claim", "the paper", "of", "printed", "set", "ours", "verdict", "again"]]
-    lines.append(["---:", "---", "---", "---", "---:", "---", "---:", "---", "---"])
+    head = ["", "claim", "the paper", "of", "printed", "set", "ours", "verdict", "again"]
+    lines = []
     before = None
     number = 0
     for finding in told:
         claim, row = finding.claim, finding.row
         number += claim is not before
-        head = ["", "", ""] if claim is before else [str(number), claim.text, claim.paper]
+        told_once = ["", "", ""] if claim is before else [str(number), claim.text, claim.paper]
         before = claim
         printed = "–" if row.printed is None else f"{row.printed:+.1f}{row.unit}"
         mean, _, rest = str(finding.found).partition(" ")
         ours = "–" if finding.found is None else f"{mean}{row.unit} {rest}"
         verdict = finding.verdict if finding.found is None else f"**{finding.verdict}**"
-        lines.append([*head, row.what, printed, finding.set, ours, verdict, _code(finding.again)])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).rstrip()
+        lines.append([*told_once, row.what, printed, finding.set, ours, verdict, _code(finding.again)])
+    return markdown_table(head, lines, "rlllrlrll").rstrip("\n")
 
 
 def _code(again: str) -> str:

@@ -16,6 +16,7 @@ from mmmc.data.coco import CocoSet
 from mmmc.data.stats import BANDS, Stats, bands, quantiles, stats
 from mmmc.evaluate import NUMBERS, percent
 from mmmc.files import write_text
+from mmmc.markdown import markdown_table
 from mmmc.misalignment import Diagnosis
 from mmmc.model import ModelConfig
 from mmmc.model.weights import PACKAGED
@@ -216,8 +217,7 @@ def _set_name(config: DataConfig) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = [table.columns, ("---", *("---:" for _ in table.columns[1:])), *table.rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return markdown_table(table.columns, table.rows, "lr").rstrip("\n")
 
 
 def _count(number: int, one: str, many: str) -> str:

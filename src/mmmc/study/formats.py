@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mmmc.markdown import markdown_table
 from mmmc.study.filled import FilledRow, FilledTable
 from mmmc.study.table import Difference, Spread
 
@@ -21,9 +22,8 @@ def markdown(tables: Sequence[FilledTable]) -> str:
     parts = []
     for table in tables:
         head, rows = _cells(table)
-        lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
         parts.append(f"**Table {table.table.number}, {table.set}.** {table.caption}\n")
-        parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+        parts.append(markdown_table(head, rows, "lr"))
         if table.missing:
             parts.append(missing_list(table.missing))
     return "\n".join(parts)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmmc.errors import InputError, did_you_mean
+from mmmc.markdown import markdown_table
 
 METRICS, COMPARED = ("AP", "AP50", "AP75"), ("AP", "AP75")
 """What tables and comparisons show unless asked for others."""
@@ -62,11 +63,11 @@ def summary(records: Iterable[dict[str, Any]], metrics: Sequence[str] = METRICS)
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table: metrics × 100 as mean ± standard deviation, and the seeds."""
     names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    lines = [["set", "name", *names, "seeds"], ["---", "---", *("---:" for _ in names), "---"]]
+    lines = []
     for row in rows:
         cells = [str(row.metrics[name]) if name in row.metrics else "–" for name in names]
         lines.append([row.set, row.name, *cells, ", ".join(map(str, row.seeds))])
-    return _table(lines)
+    return markdown_table(["set", "name", *names, "seeds"], lines, f"ll{'r' * len(names)}l")
 
 
 RESOLVED = (2, 3, 5, 10)
@@ -86,14 +87,12 @@ def differences(rows: Sequence[Row], against: str) -> str:
     """
     bases = _bases(rows, against)
     metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
-    lines = [
-        ["set", "name", *(f"{metric} − {against}" for metric in metrics)],
-        ["---", "---", *("---:" for _ in metrics)],
-    ]
+    head = ["set", "name", *(f"{metric} − {against}" for metric in metrics)]
+    lines = []
     for row in rows:
         if row.set in bases and row.name != against:
             lines.append([row.set, row.name, *(_difference(row, bases[row.set], metric) for metric in metrics)])
-    return _compared(lines, rows, bases, against)
+    return _compared(head, lines, rows, bases, against)
 
 
 def resolution(rows: Sequence[Row], against: str) -> str:
@@ -108,8 +107,8 @@ def resolution(rows: Sequence[Row], against: str) -> str:
     """
     bases = _bases(rows, against)
     metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
-    lines = [["set", "of", "variants", "deviation of a difference", *(f"{n} seeds" for n in RESOLVED)]]
-    lines.append(["---", "---", *("---:" for _ in lines[0][2:])])
+    head = ["set", "of", "variants", "deviation of a difference", *(f"{n} seeds" for n in RESOLVED)]
+    lines = []
     for set_name, base in bases.items():
         others = [row for row in rows if row.set == set_name and row is not base]
         for metric in metrics:
@@ -120,7 +119,7 @@ def resolution(rows: Sequence[Row], against: str) -> str:
                 sd = math.sqrt(squares / sum(len(values) - 1 for values in found))
                 halves = [f"{100 * T_QUANTILES[n - 2] * sd / math.sqrt(n):.1f}" for n in RESOLVED]
                 lines.append([set_name, metric, str(len(found)), f"{100 * sd:.1f}", *halves])
-    return _compared(lines, rows, bases, against)
+    return _compared(head, lines, rows, bases, against)
 
 
 def _bases(rows: Sequence[Row], against: str) -> dict[str, Row]:
@@ -131,15 +130,13 @@ def _bases(rows: Sequence[Row], against: str) -> dict[str, Row]:
     return bases
 
 
-def _compared(lines: Sequence[Sequence[str]], rows: Sequence[Row], bases: Mapping[str, Row], against: str) -> str:
+def _compared(
+    head: Sequence[str], lines: Sequence[Sequence[str]], rows: Sequence[Row], bases: Mapping[str, Row], against: str
+) -> str:
     """The lines as a Markdown table, and below it the sets that are not in it."""
     left = dict.fromkeys(row.set for row in rows if row.set not in bases)
     told = f"\nNot compared, for there is no {against!r}: {', '.join(left)}.\n" if left else ""
-    return _table(lines) + told
-
-
-def _table(lines: Iterable[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(head, lines, "llr") + told
 
 
 @dataclass(frozen=True)
