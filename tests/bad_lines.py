@@ -27,6 +27,7 @@ CASES = {
     "unknown command": Case("trian", "no command 'trian'. Did you mean 'train'? Allowed: assigners, compare, data"),
     "unknown action": Case("data mak {at}/new", "no command 'data mak'. Did you mean 'make'?"),
     "unknown flag": Case("train {data} --recpie small", "--recpie … Did you mean 'recipe'? Allowed: accelerator"),
+    "help of no section": Case("train --help optimiser", "Did you mean 'optimizer'? Allowed: all, assigner"),
     "unknown flag of info": Case("info small --siz 64x64", "Did you mean 'size'? Allowed: classes, size."),
     "unknown flag of predict": Case("predict {run} {data} --treshold 1", "Did you mean 'threshold'?"),
     "unknown option": Case("train {data} --train.epoch 3", "--train.epoch … Did you mean 'train.epochs'?"),

@@ -91,6 +91,34 @@ def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:
     assert (asked["out"], asked["time_budget"], asked["devices"]) == (Path("runs/small-cells-0"), None, "auto")
 
 
+@pytest.mark.parametrize("flags", [["--data", "sets/cells"], ["--data=sets/cells"]])
+def test_the_set_may_be_named_as_other_verbs_have_it(asked: dict[str, Any], flags: list[str]) -> None:
+    assert main(["train", *flags]) == 2
+    assert asked["recipe"].data.path == "sets/cells"
+
+
+def test_help_is_the_commands_own_flags_and_the_sections(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "cells", "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "--out OUT" in told
+    assert "  optimizer     how weights move.\n" in told
+    assert "--train.batch_size" not in told
+    assert len(told.splitlines()) < 70
+
+
+def test_help_of_a_section_has_the_values_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "-h", "resize"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--resize.long LONG … unless the longer side" in told
+    assert "(type: int, default: 320)" in told
+    assert "--out" not in told
+    assert main(["train", "--recipe", "small_mmmc", "--help", "assigner"]) == 0
+    assert "{'class_path': 'mmmc.assign.APS'" in " ".join(capsys.readouterr().out.split())
+    assert main(["train", "--help", "all"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"--{name} " in told for name in ("out", "train.batch_size", "postprocess.nms"))
+
+
 def test_resume_needs_nothing_but_the_folder(asked: dict[str, Any]) -> None:
     assert main(["train", "--resume", "runs/a", "--accelerator", "cpu"]) == 2
     assert (asked["recipe"], asked["out"], asked["resume"]) == (None, Path("runs/a"), True)

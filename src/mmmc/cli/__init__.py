@@ -41,9 +41,8 @@ _MEMORY = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line.
 
-    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input and a
-    GPU whose memory is full; 130 when
-    interrupted.
+    Its exit status: 0; 1 for faults of a checked set and for pictures that were left out; 2 for bad input and a GPU
+    whose memory is full; 130 when interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):

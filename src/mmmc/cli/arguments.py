@@ -25,10 +25,15 @@ from mmmc.thresholds import Threshold
 from mmmc.training.sets import open_sets, read_part
 
 
-def verb_parser(verb: str, description: str, usage: str | None = None) -> ArgumentParser:
+def verb_parser(verb: str, description: str, usage: str | None = None, *, add_help: bool = True) -> ArgumentParser:
     """An empty parser of a verb; flags are not abbreviated, so that a new one never changes what an old one means."""
     return ArgumentParser(
-        prog=f"mmmc {verb}", description=description, usage=usage, exit_on_error=False, allow_abbrev=False
+        prog=f"mmmc {verb}",
+        description=description,
+        usage=usage,
+        add_help=add_help,
+        exit_on_error=False,
+        allow_abbrev=False,
     )
 
 

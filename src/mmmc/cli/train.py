@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from jsonargparse import ArgumentParser
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from mmmc.cli.arguments import count_or_auto, device, parse, say, seconds, verb_parser
 from mmmc.cli.report import make_report
+from mmmc.cli.train_help import train_help
 from mmmc.errors import InputError
 from mmmc.evaluate import tables
 from mmmc.gallery import draw_run
@@ -32,32 +35,13 @@ MACHINE = ("--accelerator", "--device", "--devices", "--nodes", "--quiet", "--re
 
 def run(arguments: Sequence[str]) -> None:
     """Train, score the last epoch, draw."""
-    parser = verb_parser(
-        "train",
-        "Train a detector and leave a run folder: weights, metrics, scores, pictures, and all to repeat it.",
-        "mmmc train DATA [--recipe NAME] [--out RUN] [--time 20m] [--SECTION.OPTION VALUE …]\n"
-        "       mmmc train --resume RUN",
-    )
-    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder of a set: COCO, YOLO, VOC (data.path)")
-    parser.add_argument("--recipe", type=str, default="small", help=f"a .yaml file, or: {', '.join(recipe_names())}")
-    parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/RECIPE-DATA-SEED)")
-    parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")
-    parser.add_argument("--init", type=str | None, default=None, help="run, weights file, or torchvision's FCOS file")
-    parser.add_argument("--time", type=str | None, default=None, help="fit the training into 90s, 20m, 1.5h …")
-    parser.add_argument(
-        "--accelerator",
-        "--device",
-        choices=["auto", "cpu", "cuda"],
-        default="auto",
-        help="where to train; auto takes a GPU if there is one",
-    )
-    parser.add_argument("--devices", type=str, default="auto", help="devices on each node")
-    parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
-    parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")
-    parser.add_argument("--report", type=bool, default=True, help="end with report.html; false leaves it out")
+    parser = _own_flags()
     add_recipe(parser)
-    arguments = dotted_flags(arguments)
+    arguments = dotted_flags(_path_of_data(arguments))
     first = parse(parser, arguments)
+    if first.help is not None:
+        print(train_help(_own_flags(), first.help, first.recipe))
+        return
     options = {
         "accelerator": first.accelerator,
         "devices": count_or_auto(first.devices),
@@ -89,6 +73,44 @@ def run(arguments: Sequence[str]) -> None:
     draw_run(out)
     _tell(out, device(first.accelerator), report=first.report)
     print(f"Weights, metrics and pictures: {out}")
+
+
+def _own_flags() -> ArgumentParser:
+    """A parser of all flags but those of a recipe."""
+    parser = verb_parser(
+        "train",
+        "Train a detector and leave a run folder: weights, metrics, scores, pictures, and all to repeat it.",
+        "mmmc train DATA [--recipe NAME] [--out RUN] [--time 20m] [--SECTION.OPTION VALUE …]\n"
+        "       mmmc train --resume RUN",
+        add_help=False,
+    )
+    parser.add_argument(
+        "-h", "--help", nargs="?", const="", default=None, metavar="SECTION",
+        help="these lines; or the options of a section of the recipe, or all",
+    )  # fmt: skip
+    parser.add_argument("folder", nargs="?", metavar="DATA", help="folder of a set: COCO, YOLO, VOC (data.path)")
+    parser.add_argument("--recipe", type=str, default="small", help=f"a .yaml file, or: {', '.join(recipe_names())}")
+    parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/RECIPE-DATA-SEED)")
+    parser.add_argument("--resume", type=str | None, default=None, metavar="RUN", help="go on; needs nothing else")
+    parser.add_argument("--init", type=str | None, default=None, help="run, weights file, or torchvision's FCOS file")
+    parser.add_argument("--time", type=str | None, default=None, help="fit the training into 90s, 20m, 1.5h …")
+    parser.add_argument(
+        "--accelerator",
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="where to train; auto takes a GPU if there is one",
+    )
+    parser.add_argument("--devices", type=str, default="auto", help="devices on each node")
+    parser.add_argument("--nodes", type=int, default=1, help="machines, started by torchrun or Slurm")
+    parser.add_argument("--quiet", type=bool, default=False, help="no progress bar")
+    parser.add_argument("--report", type=bool, default=True, help="end with report.html; false leaves it out")
+    return parser
+
+
+def _path_of_data(arguments: Sequence[str]) -> list[str]:
+    """`--data PATH`, as other verbs have it, is `--data.path PATH`."""
+    return [re.sub("^--data(?==|$)", "--data.path", argument) for argument in arguments]
 
 
 @contextmanager

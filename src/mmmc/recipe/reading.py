@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from importlib import resources
@@ -28,6 +28,9 @@ UNCOUNTED = ("seed", "workers", "log_every", "diagnose", "loggers")
 PLACES = ("path", "train_annotations", "train_images", "val_annotations", "val_images")
 """Options of the data that say where a set lies."""
 
+SECTIONS = tuple(section.name for section in fields(Recipe))
+"""Names of a recipe's parts."""
+
 SHIPPED = resources.files("mmmc") / "recipes"
 
 
@@ -36,9 +39,9 @@ def recipe_names() -> list[str]:
     return sorted(p.name[:-5] for p in SHIPPED.iterdir() if p.name.endswith(".yaml"))
 
 
-def add_recipe(parser: ArgumentParser) -> None:
-    """Give a parser one typed flag for each field of a recipe."""
-    parser.add_class_arguments(Recipe, fail_untyped=True)
+def add_recipe(parser: ArgumentParser, sections: Collection[str] = SECTIONS) -> None:
+    """Give a parser one typed flag for each field of a recipe, or of some of its sections."""
+    parser.add_class_arguments(Recipe, fail_untyped=True, skip=set(SECTIONS).difference(sections))
 
 
 def recipe_parser() -> ArgumentParser:
@@ -48,12 +51,15 @@ def recipe_parser() -> ArgumentParser:
     return parser
 
 
-def set_recipe(parser: ArgumentParser, name: str | Path, flags: Sequence[str] = ()) -> None:
-    """Make a recipe's values the defaults of a `recipe_parser`.
+def set_recipe(
+    parser: ArgumentParser, name: str | Path, flags: Sequence[str] = (), sections: Collection[str] = SECTIONS
+) -> None:
+    """Make a recipe's values the defaults of a parser that has its flags.
 
     Args:
         parser: where they go.
         name: of the recipe, or its file.
+        sections: those whose flags the parser has.
         flags: those that will be parsed. Where one names another class than the recipe, the recipe's options of its
             own class are dropped: a radius of one assigner means nothing to the next.
 
@@ -62,6 +68,8 @@ def set_recipe(parser: ArgumentParser, name: str | Path, flags: Sequence[str] = 
     """
     load_recipe(name)
     for section, values in read_recipe(name).items():
+        if section not in sections:
+            continue
         if "class_path" in values:
             parser.set_defaults({section: values})
         else:
@@ -133,10 +141,9 @@ def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
     """A recipe from nested values. Raises `InputError` naming the key and what is allowed."""
     parser = recipe_parser()
     content = dotted_content(content)
-    sections = [f.name for f in fields(Recipe)]
     for name, value in content.items():
-        if name not in sections:
-            raise InputError(f"{source}: there is no section {name!r}.{did_you_mean(name, sections)}")
+        if name not in SECTIONS:
+            raise InputError(f"{source}: there is no section {name!r}.{did_you_mean(name, SECTIONS)}")
         if not isinstance(value, Mapping):
             raise InputError(f"{source}: section {name!r} is {value!r}; allowed: a mapping of options.")
         if "class_path" in value:
@@ -154,7 +161,7 @@ def from_dict(content: Mapping[str, Any], source: str = "recipe") -> Recipe:
 def instantiate(parser: ArgumentParser, config: Namespace) -> Recipe:
     """The recipe that a parsed configuration describes."""
     values = parser.instantiate(config)
-    return Recipe(**{f.name: getattr(values, f.name) for f in fields(Recipe)})
+    return Recipe(**{section: getattr(values, section) for section in SECTIONS})
 
 
 def to_dict(value: Any) -> Any:
