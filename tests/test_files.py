@@ -78,20 +78,33 @@ def test_the_older_file_is_there_until_the_new_one_is_whole(tmp_path: Path) -> N
     assert path.read_text() == "new"
 
 
-def test_writers_of_one_text_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writers_of_one_text_do_not_mix(tmp_path: Path) -> None:
     """One that begins and ends while another writes, as another process does."""
     path = tmp_path / "a.txt"
 
     def write(temporary: Path) -> None:
         temporary.write_text("fir")
-        with monkeypatch.context() as other:
-            other.setattr(os, "getpid", lambda: 0)
-            write_text(path, "second")
+        write_text(path, "second")
         assert (path.read_text(), temporary.read_text()) == ("second", "fir")
         temporary.write_text("first")
 
-    write_atomically(path, write, apart=True)
+    write_atomically(path, write)
     assert (names(tmp_path), path.read_text()) == (["a.txt"], "first")
+
+
+def test_a_name_that_is_no_utf8_reads_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"B\xe4r.jpg")
+    write_json_lines(tmp_path / "a.jsonl", [{"file": name}])
+    assert [record["file"] for _, record in json_lines(tmp_path / "a.jsonl")] == [name]
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 300)
+    require_writable(path)
+    with pytest.raises(InputError, match=r"could not be written: .*too long"):
+        write_text(path, "")
+    assert names(tmp_path) == []
+    write_text(tmp_path / ("a" * 250), "")  # what is written beside a file is not called after it
 
 
 def test_whoever_is_alone_holds_a_file_open_for_writing(tmp_path: Path) -> None:
@@ -176,7 +189,7 @@ def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path: Path) -> None:
             fill(taken)
     assert [names(tmp_path), names(tmp_path / "full")] == [["full"], ["mine.txt"]]
     assert (tmp_path / "full" / "mine.txt").read_text() == "old"
-    with pytest.raises(InputError, match=r"mine\.txt/in could not be written"):
+    with pytest.raises(InputError, match=r"mine\.txt/in could not be made"):
         fill(tmp_path / "full" / "mine.txt" / "in")
 
 
@@ -185,9 +198,26 @@ def test_nothing_stays_of_a_folder_that_fails(tmp_path: Path) -> None:
     for error in (KeyboardInterrupt(), TypeError()):
         with pytest.raises(type(error)):
             fill(tmp_path / "empty", error)
-    with pytest.raises(InputError, match=r"new could not be written: .*No space left"):
+    with pytest.raises(InputError, match=r"new could not be made: .*No space left"):
         fill(tmp_path / "new", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert [names(tmp_path), names(tmp_path / "empty")] == [["empty"], []]
+
+
+def test_a_folder_that_others_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a link the folder behind it is filled; the current folder and a disk of its own cannot be replaced."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    fill(tmp_path / "link")
+    assert (names(tmp_path), names(tmp_path / "there")) == (["link", "there"], ["a.txt"])
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match=r"^\. is the current folder, .* Allowed: a folder in it\."):
+        fill(Path("."))
+    monkeypatch.setattr(os.path, "ismount", lambda _: True)
+    with pytest.raises(InputError, match=r"/disk is where a disk begins"):
+        fill(tmp_path / "disk")
+    assert names(tmp_path) == ["here", "link", "there"]
 
 
 def test_json_lines_come_back_with_their_places(tmp_path: Path) -> None:

@@ -99,6 +99,17 @@ def test_a_run_that_was_cut_starts_anew(tiny_set: Path, tmp_path: Path) -> None:
     assert log == [("good", 60)]
 
 
+def test_one_race_at_a_time(tiny_set: Path, tmp_path: Path) -> None:
+    def another(*_: object) -> None:
+        with pytest.raises(InputError, match="another race runs there, and two at a time tell nothing of time"):
+            run(one, start=fake([]), say=lambda _: None)
+        raise KeyboardInterrupt
+
+    one = race(tiny_set, tmp_path, contestants={"good": FAKES["good"]}, minutes=(1.0,))
+    with pytest.raises(KeyboardInterrupt):
+        run(one, start=another, say=lambda _: None)
+
+
 def test_other_settings_are_another_run(tiny_set: Path, tmp_path: Path) -> None:
     """Two contestants of one name, of which one has another model."""
     log: list[tuple[str, float]] = []

@@ -83,7 +83,7 @@ def settings(method: Method) -> Mapping[str, Any]:
         "source": method.source,
         "ema": method.ema,
         "optimizer": asdict(method.optimizer),
-        "augment": [type(transform).__name__ for transform in method.augment.transforms],
+        "augment": [repr(transform) for transform in method.augment.transforms],
     }
 
 

@@ -25,6 +25,7 @@ from benchmarks.race.task import Task
 from mmmc.data.results import read_results
 from mmmc.errors import InputError
 from mmmc.evaluate import score
+from mmmc.files import locked
 
 RUNS = ENVIRONMENTS / "runs"
 """Where runs leave their files; nothing there is needed once a run is recorded."""
@@ -96,8 +97,22 @@ def run(
         Whether all that is wanted is recorded without an error, now or before.
 
     Raises:
-        InputError: an environment is missing that a run needs; none has begun.
+        InputError: an environment is missing that a run needs, or another race runs; none has begun.
     """
+    race.runs.mkdir(parents=True, exist_ok=True)
+    with (race.runs / ".lock").open("w") as lock:
+        if not locked(lock.fileno()):
+            raise InputError(f"{race.runs}: another race runs there, and two at a time tell nothing of time.")
+        return _run(race, retry=retry, start=start, say=say)
+
+
+def _run(
+    race: Race,
+    *,
+    retry: bool,
+    start: Callable[[str, Contestant, Task], None] | None,
+    say: Callable[[str], None],
+) -> bool:
     known = {identity(record): record for record in load(race.records)}
     everything = list(race.all())
     due = [wanted for wanted in everything if _due(known.get(identity(wanted)), retry)]

@@ -5,35 +5,33 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmmc.errors import InputError
 
 
-def write_atomically(path: Path, write: Callable[[Path], object], *, apart: bool = False) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside the file and move into place, so that a full disk or a kill leaves the older file whole.
 
     Args:
         path: the file.
         write: writes to the path that it is given.
-        apart: see `in_place`.
 
     Raises:
         InputError: the file cannot be written, for instance because the disk is full.
     """
     try:
-        with in_place(path, apart=apart) as temporary:
+        with in_place(path) as temporary:
             write(temporary)
     # PyTorch reports a full disk by a RuntimeError, which says nothing of a disk.
     except (OSError, RuntimeError) as error:
         why = f"{error}." if isinstance(error, OSError) else f"{error} Is the disk full?"
-        kept = " The older file is untouched." if path.exists() else ""
+        kept = " The older file is untouched." if os.path.exists(path) else ""
         raise InputError(f"{path} could not be written: {why}{kept}") from error
 
 
@@ -43,24 +41,28 @@ def require_writable(path: Path) -> None:
     Raises:
         InputError: a folder is there, or what would hold the file is no folder or one without permission to write.
     """
-    if path.is_dir():
+    # Of a name that is too long `pathlib` does not say that nothing is there, but fails.
+    if os.path.isdir(path):
         raise InputError(f"{path} could not be written: it is a folder.")
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    nearest = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not nearest.is_dir():
         raise InputError(f"{path} could not be written: {nearest} is no folder.")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"{path} could not be written: no permission to write into {nearest}.")
 
 
+UNFINISHED = ".mmmc-*.part"
+"""What files are called that are being written, or were when their process was killed."""
+
+
 @contextmanager
-def in_place(path: Path, *, apart: bool = False) -> Iterator[Path]:
+def in_place(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place at the end of the block, or goes if the block fails.
 
-    Writers of the same moment that are kept `apart` never mix what they write, and the last one counts. A kill leaves
-    a file that nobody writes to again, so this is for small ones.
+    Writers of the same moment never mix what they write, and the last one counts. A kill leaves a file that nobody
+    writes to again, of the name `UNFINISHED`.
     """
-    own = f".{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}" if apart else ""
-    temporary = path.with_name(f".{path.name}{own}.part")
+    temporary = path.with_name(UNFINISHED.replace("*", token_hex(8)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -76,11 +78,16 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` to fill, which takes its place at the end of the block, or goes if the block fails.
 
     Raises:
-        InputError: there is something in `folder` already, or a file cannot be written.
+        InputError: there is something in `folder` already, nothing can take its place, or a file cannot be read or
+            written.
     """
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise InputError(f"{folder} exists already. Allowed: a new or an empty folder.")
+        given, folder = folder, folder.resolve()  # of a link the folder behind it
+        if folder == Path.cwd() or os.path.ismount(folder):
+            what = "the current folder" if folder == Path.cwd() else "where a disk begins"
+            raise InputError(f"{given} is {what}, which nothing can take the place of. Allowed: a folder in it.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             fresh = Path(beside, "whole")  # the temporary folder itself is for its owner alone
@@ -88,7 +95,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
             yield fresh
             os.replace(fresh, folder)
     except OSError as error:
-        raise InputError(f"{folder} could not be written: {error}.") from error
+        raise InputError(f"{folder} could not be made: {error}.") from error
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -114,13 +121,21 @@ def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             yield where, value
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+def write_text(path: Path, text: str, newline: str | None = None) -> None:
+    r"""Write a text file whole or not at all.
+
+    A name of a file that is no UTF-8 holds surrogates; they are written as `\udce4`, which JSON reads back.
+
+    Args:
+        path: the file.
+        text: its content.
+        newline: as `open` has it.
 
     Raises:
         InputError: it cannot be written.
     """
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8"), apart=True)
+    options = {"encoding": "utf-8", "errors": "backslashreplace", "newline": newline}
+    write_atomically(path, lambda file: file.write_text(text, **options))
 
 
 def write_json_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -152,11 +152,12 @@ def candidate_losses(points: Points, prediction: Prediction, target: Target) -> 
     }
 
 
-def save_image(image: Tensor, path: Path) -> Path:
-    """Write an 8-bit picture `3 H W` in the format that the file's name says."""
+def save_image(image: Tensor, path: Path, *, comment: str = "") -> Path:
+    """Write an 8-bit picture `3 H W` in the format that the file's name says, a JPEG perhaps with a comment."""
     picture: Image.Image = to_pil_image(image)
     suffix = Image.registered_extensions().get(path.suffix.lower(), "PNG")
-    write_atomically(path, lambda temporary: picture.save(temporary, format=suffix))
+    options = {"comment": comment} if comment and suffix == "JPEG" else {}
+    write_atomically(path, lambda temporary: picture.save(temporary, format=suffix, **options))
     return path
 
 

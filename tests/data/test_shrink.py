@@ -83,12 +83,34 @@ def test_pictures_that_start_from_the_root_are_not_written_over(tiny_set: Path, 
     assert [len(pictures) for pictures in open_sets(DataConfig(path=str(tmp_path / "small")))] == [12, 4]
 
 
+def test_a_file_of_any_name_is_found_again(tiny_set: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    (data / "annotations/instances_train.json").rename(data / "annotations/instances_all.json")
+    shrink(data / "annotations/instances_all.json", tmp_path / "small", resize=Resize(32, 48))
+    (part,) = look(tmp_path / "small").parts
+    assert (part.part, len(read(part))) == ("train", 12)
+
+
+def test_two_pictures_that_would_have_one_name(tiny_set: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    file = data / "annotations/instances_train.json"
+    content = json.loads(file.read_text())
+    first, second = content["images"][:2]
+    with Image.open(data / "images" / second["file_name"]) as image:
+        image.save(data / "images" / f"{first['file_name']}.jpg")
+    second["file_name"] = f"{first['file_name']}.jpg"
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"{first['file_name']} and {second['file_name']} would both be written as"):
+        shrink(data, tmp_path / "small", resize=Resize(32, 48))
+    assert not (tmp_path / "small").exists()
+
+
 def test_nothing_stays_of_half_a_copy(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(file: Path, text: str) -> NoReturn:
         raise OSError(28, f"No space left on device for {len(text)} characters in {file.name}")
 
     monkeypatch.setattr("mmmc.data.shrink.write_text", full)
-    with pytest.raises(InputError, match=r"small could not be written: .*No space left"):
+    with pytest.raises(InputError, match=r"small could not be made: .*No space left"):
         shrink(tiny_set, tmp_path / "small", resize=Resize(32, 48))
     assert list(tmp_path.iterdir()) == []
 

@@ -115,6 +115,10 @@ def test_a_finished_run_is_kept_under_the_name_that_the_plan_has_for_its_set(tin
             ("common:", "common:\n  data: {{val_images: x}}"),
             "variants: FCOS: data.val_images is 'x'; allowed: the plan",
         ),
+        (
+            ("variants:", 'variants:\n  "FCOS+": {{}}'),
+            r"variants: 'FCOS\+' and 'FCOS' are one recipe and their names differ by signs alone",
+        ),
         (("variants:", "common: small\nvariants:"), r"plan\.yaml: common is 'small'; allowed: a mapping"),
         (("variants:", "common: [a]\nvariants:"), r"common is \['a'\]; allowed: a mapping"),
     ],
@@ -127,6 +131,17 @@ def test_what_cannot_be_read(change: tuple[str, str], message: str, tmp_path: Pa
     (tmp_path / "other.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"other\.yaml is no text in UTF-8"):
         read_plan(tmp_path / "other.yaml")
+
+
+def test_where_the_set_lies(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder has a name, a link keeps its own, and a folder may have a sign of a variable in it."""
+    (tmp_path / "linked").symlink_to(tiny_set)
+    (tmp_path / "a$b").mkdir()
+    plan = write(tmp_path / "plan.yaml", "data")
+    monkeypatch.chdir(tmp_path / "a$b")
+    for data, name in ((".", "a$b"), ("../linked", "linked"), (str(tmp_path / "a$b"), "a$b"), ("$X", "$X")):
+        assert read_plan(plan, data=data).set == name
+    assert read_plan(write(plan, tmp_path / "a$b")).set == "a$b"
 
 
 def test_the_plans_of_the_repository_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,13 @@ def test_the_same_run_takes_its_old_place(tmp_path):
     assert [(entry["seed"], entry["metrics"]["AP"]) for entry in load(path)] == [(0, 0.3), (1, 0.2)]
 
 
+def test_what_is_known_of_a_run_may_be_merged(tmp_path):
+    path = tmp_path / "records.jsonl"
+    append(path, record(0, 0.1), merge=lambda _: pytest.fail("there is nothing to merge"))
+    append(path, record(0, 0.2), merge=lambda older: {**record(0, 0.3), "before": older["metrics"]["AP"]})
+    assert [(entry["before"], entry["metrics"]["AP"]) for entry in load(path)] == [(0.1, 0.3)]
+
+
 def test_further_fields_and_blank_lines_are_fine(tmp_path):
     path = tmp_path / "records.jsonl"
     path.write_text(json.dumps(record(note="x")) + "\n\n" + json.dumps(record(1)))
@@ -107,7 +114,7 @@ def test_a_full_disk_leaves_the_file(tmp_path, monkeypatch):
     path = tmp_path / "records.jsonl"
     append(path, record())
 
-    def half(self, text, encoding):
+    def half(self, text, encoding, **_):
         self.write_bytes(text[:20].encode(encoding))
         raise OSError(28, "No space left on device")
 

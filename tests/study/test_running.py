@@ -159,6 +159,16 @@ def test_failures_beside_the_records(tmp_path: Path) -> None:
             failures.load(path)
 
 
+def test_a_plan_that_cannot_leave_anything_does_not_begin(tiny_set: Path, tmp_path: Path) -> None:
+    plan = read_plan(write(tmp_path / "plan.yaml", tiny_set))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file cannot hold run folders: File exists"):
+        train_plan(plan, Here(tmp_path / "file", jobs=1), say=lambda _: None)
+    with pytest.raises(InputError, match=r"found\.jsonl could not be written: .* is no folder"):
+        train_plan(replace(plan, records=tmp_path / "file/found.jsonl"), Here(tmp_path / "runs", jobs=1))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_that_another_process_trains_is_left_out(
     tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +208,10 @@ def test_what_is_left_takes_the_median_of_what_is_recorded(tiny_set: Path, tmp_p
     assert "left: about 10 min with --jobs 4; a recorded run on tiny took 5 min (median)" in words(found, 4)
     # A plan without records of its own takes those beside it.
     other = replace(plan, records=plan.records.with_name("other.jsonl"))
+    assert "a recorded run on tiny of found.jsonl took 5 min" in words(status(other, tmp_path / "runs"), 4)
+    # What is no record, or measured afterwards, does not count.
+    (tmp_path / "race.jsonl").write_text('{"contestant": "x"}\n')
+    records.append(tmp_path / "found.overlap.jsonl", {**usual, "name": "0", "set": "tiny", "seconds": 99999})
     assert "a recorded run on tiny of found.jsonl took 5 min" in words(status(other, tmp_path / "runs"), 4)
     alone = replace(plan, records=tmp_path / "alone" / "other.jsonl")
     assert "nothing is recorded on tiny" in words(status(alone, tmp_path / "runs"), 4)

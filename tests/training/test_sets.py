@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def test_a_holdout_leaves_the_validation_pictures_alone(tiny_set: Path) -> None:
     train, held = open_sets(DataConfig(path=str(tiny_set), holdout=0.25))
     assert (len(train), len(held)) == (9, 3)
     assert sorted(train.names + held.names) == sorted(whole.names)
+
+
+def test_a_holdout_that_leaves_no_object(tiny_set: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(tiny_set, tmp_path / "data")
+    _, held = open_sets(DataConfig(path=str(tiny_set), holdout=0.25))
+    file = data / "annotations/instances_train.json"
+    content = json.loads(file.read_text())
+    kept = {image["id"] for image in content["images"] if image["file_name"] in held.names}
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] in kept]
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        InputError, match=r"data\.holdout is 0\.25, which leaves no object to train on\. Allowed: a share"
+    ):
+        open_sets(DataConfig(path=str(data), holdout=0.25))
 
 
 def test_nothing_to_train_on_or_to_score(tiny_set: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from mmmc.data.formats import FormatName, look, read
 from mmmc.data.formats.files import cleaned, place_of
 from mmmc.data.sets import CocoSet
 from mmmc.data.transforms import Resize
+from mmmc.errors import InputError
 from mmmc.files import new_folder, write_atomically, write_text
 from mmmc.rgb import read_rgb
 
@@ -36,15 +37,15 @@ def shrink(
         The sets that were read, training pictures first.
 
     Raises:
-        InputError: the source cannot be used, or `out` holds something.
+        InputError: the source cannot be used, two pictures would have one name, or `out` holds something.
     """
     parts = look(source, format).parts
     sets = [read(part, require_objects=part.part != "test") for part in parts]
     with new_folder(Path(out)) as fresh:
         for part, pictures in zip(parts, sets, strict=True):
-            # A COCO file keeps its name, such as instances_train2017.json.
-            given = pictures.annotations.stem
-            stem = given if given.startswith("instances_") else f"instances_{part.part}"
+            # A COCO file keeps its name by which it is found again, such as instances_train2017.json.
+            given, usual = pictures.annotations.stem, f"instances_{part.part}"
+            stem = given if given.startswith(usual) else usual
             content = _write_pictures(
                 cleaned(pictures), fresh / "images" / stem.removeprefix("instances_"), resize, quality
             )
@@ -56,10 +57,17 @@ def _write_pictures(pictures: CocoSet, folder: Path, resize: Resize, quality: in
     """Write the pictures of a part at their new size; return what COCO's file says of them."""
     content = pictures.to_coco()
     scales: dict[int, tuple[float, float]] = {}
+    written: dict[str, str] = {}
     for index, image in enumerate(content["images"]):
         given = image["file_name"]
         # The ending stays in the name of what was no JPEG: a.png and a.jpg are two pictures.
         name = given if given.lower().endswith((".jpg", ".jpeg")) else f"{given}.jpg"
+        other = written.setdefault(name, given)
+        if other != given:
+            raise InputError(
+                f"{pictures.annotations}: {other} and {given} would both be written as {name}. Allowed: names that "
+                "differ by more than this ending."
+            )
         height, width = resize.size(image["height"], image["width"])
         scales[image["id"]] = (width / image["width"], height / image["height"])
         picture = Image.fromarray(read_rgb(pictures.file(index)))

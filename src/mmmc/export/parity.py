@@ -104,8 +104,8 @@ class Parity:
         found = []
         if alone:
             found.append(f"{alone} of {boxes} boxes have no match.")
-        if len(self.close) > SHARE * boxes:
-            found.append(f"{len(self.close)} of {boxes} boxes are close calls; allowed: {SHARE:.1%}.")
+        if len(self.close) > max(1, SHARE * boxes):
+            found.append(f"{len(self.close)} of {boxes} boxes are close calls; allowed: {SHARE:.1%}, or one.")
         if 100 * abs(self.ap[0] - self.ap[1]) > AP_POINTS:  # never of NaN
             found.append(f"AP differs by {100 * abs(self.ap[0] - self.ap[1]):.3f} points; allowed: {AP_POINTS}.")
         return tuple(found)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mmmc.data.sets import Categories
 from mmmc.evaluate import to_results, write_results
-from mmmc.files import write_atomically
+from mmmc.files import write_text
 from mmmc.structures import Detections
 
 Format = Literal["json", "coco", "yolo", "csv"]
@@ -101,7 +101,7 @@ def write_found(
 
 def _write(path: Path, text: str) -> None:
     # As it stands: csv ends its lines by itself.
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
+    write_text(path, text, newline="")
 
 
 def _entry(one: Found, categories: Categories) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from mmmc.data.tiling import Tiling
 from mmmc.errors import InputError
 from mmmc.files import in_place
 from mmmc.gallery import save_image
+from mmmc.predicting.copies import MARK, check_copies
 from mmmc.predicting.formats import Found
-from mmmc.predicting.sources import Source, check_copies
+from mmmc.predicting.sources import Source
 from mmmc.predicting.tiles import detect_tiled
 from mmmc.predicting.video import Frame, Video, write_video
 from mmmc.predictor import Predictor
@@ -87,7 +88,7 @@ class Job:
         """Predict all of them, in their order.
 
         Raises:
-            InputError: a copy cannot be written, or would take the place of a file that was given.
+            InputError: a copy cannot be written, or would take the place of a file that is none.
         """
         if self.options.draw:
             check_copies({source: self._copy(source) for source in self.names})
@@ -108,7 +109,7 @@ class Job:
     def _pictures(self, waiting: list[tuple[Source, Tensor]]) -> None:
         for (source, image), found in zip(waiting, self._detect([image for _, image in waiting]), strict=True):
             if self.options.draw:
-                save_image(self._drawn(image, found), self._copy(source))
+                save_image(self._drawn(image, found), self._copy(source), comment=MARK)
             self._keep(source, image, found)
         waiting.clear()
 
@@ -124,7 +125,7 @@ class Job:
                     _save_frames(images, self._copy(source), self.options.every)
                 else:
                     with in_place(self._copy(source)) as temporary:
-                        write_video(temporary, images, video.rate / self.options.every)
+                        write_video(temporary, images, video.rate / self.options.every, comment=MARK)
         except OSError as error:
             del self.found[already:]
             raise InputError(f"{self._copy(source)} could not be written: {error}.") from error
@@ -220,7 +221,7 @@ def _save_frames(images: Iterator[UInt8[Tensor, "3 H W"]], folder: Path, every: 
     written: list[Path] = []
     try:
         for index, image in enumerate(images):
-            written.append(save_image(image, _frame_copy(folder, index * every)))
+            written.append(save_image(image, _frame_copy(folder, index * every), comment=MARK))
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import glob
 from io import BufferedIOBase
@@ -12,9 +12,9 @@ from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
+from mmmc.data.formats.files import files_in, picture_suffixes
 from mmmc.data.pictures import decode_picture, read_picture
 from mmmc.errors import InputError
 from mmmc.predicting.fetch import LIMIT, fetch, is_address, read_limited
@@ -86,11 +86,12 @@ def find_sources(words: Sequence[str], *, but: Path | None = None) -> list[Sourc
         but: a folder that is not looked into on the way: copies of an earlier call are no pictures of this one.
 
     Raises:
-        InputError: a path leads to nothing, or a folder holds no picture and no video.
+        InputError: a path leads to nothing, an address or camera is none, or a folder holds no picture and no video.
     """
     found: list[Source] = []
     for word in words:
         if is_address(word):
+            _check_address(word)
             found.append(Source(word, "address"))
         elif word == STDIN:
             found.append(Source(word, "stdin"))
@@ -103,6 +104,13 @@ def find_sources(words: Sequence[str], *, but: Path | None = None) -> list[Sourc
     return list(dict.fromkeys(found))
 
 
+def _check_address(word: str) -> None:
+    try:
+        urlsplit(word)
+    except ValueError as error:
+        raise InputError(f"{word} is no address: {error}. Allowed: http and https addresses.") from error
+
+
 def is_video(path: Path) -> bool:
     """Whether a file's name says that it is a video."""
     return path.suffix.lower() in VIDEOS
@@ -111,8 +119,7 @@ def is_video(path: Path) -> bool:
 def _paths(word: str, but: Path | None) -> list[Path]:
     path = Path(word)
     if word and path.is_dir():
-        suffixes = VIDEOS | set(Image.registered_extensions())
-        matches = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        matches = sorted(files_in(path, picture_suffixes() | VIDEOS))
         if but is not None and but.resolve() != path.resolve():
             matches = [file for file in matches if but.resolve() not in file.resolve().parents]
         fault = "is a folder without pictures"
@@ -143,13 +150,3 @@ def name_sources(sources: Sequence[Source]) -> dict[Source, str]:
         taken.add(name.lower())
         names[source] = name
     return names
-
-
-def check_copies(copies: Mapping[Source, Path]) -> None:
-    """Raise `InputError` if an annotated copy would take the place of a file that was given."""
-    given = {Path(source.name).resolve() for source in copies if source.kind in ("file", "video")}
-    for source, copy in copies.items():
-        if copy.resolve() in given:
-            raise InputError(
-                f"The annotated copy of {source.name} would overwrite the picture {copy}. Name another --out."
-            )

@@ -100,8 +100,8 @@ def upright(pixels: UInt8[np.ndarray, "H W 3"], degrees: float) -> UInt8[np.ndar
     return np.rot90(pixels, round(degrees / 90))
 
 
-def write_video(path: Path, images: Iterable[UInt8[Tensor, "3 _ _"]], rate: Fraction) -> None:
-    """Write an MP4 video: H.264 where PyAV brings an encoder, otherwise MPEG-4.
+def write_video(path: Path, images: Iterable[UInt8[Tensor, "3 _ _"]], rate: Fraction, *, comment: str = "") -> None:
+    """Write an MP4 video, perhaps with a comment: H.264 where PyAV brings an encoder, otherwise MPEG-4.
 
     Colours are stored for blocks of 2 × 2 pixels, so an odd side loses its last row or column of pixels.
 
@@ -113,6 +113,8 @@ def write_video(path: Path, images: Iterable[UInt8[Tensor, "3 _ _"]], rate: Frac
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     stream: Any = None
     with _encoding(av), av.open(str(path), "w", format="mp4") as container:
+        if comment:
+            container.metadata["comment"] = comment
         for image in images:
             if stream is None:
                 stream = container.add_stream(codec, rate=rate)
@@ -123,6 +125,16 @@ def write_video(path: Path, images: Iterable[UInt8[Tensor, "3 _ _"]], rate: Frac
         if stream is None:
             raise InputError("A video needs at least one frame.")
         container.mux(stream.encode())
+
+
+def comment_of(path: Path) -> str:
+    """The comment that a video carries; nothing of what cannot be opened."""
+    av = _av()
+    try:
+        with av.open(str(path)) as container:
+            return str(container.metadata.get("comment", ""))
+    except (av.FFmpegError, OSError):
+        return ""
 
 
 @contextmanager

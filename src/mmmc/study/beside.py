@@ -40,12 +40,14 @@ def keep(
     What is known of the same training by other rules stays.
     """
     kept = {name: value for name, value in record.items() if name not in ("agreement", "metrics")}
-    older = load(plan, kind).get(records.identity(kept), {})
-    if any(older.get(name) != value for name, value in kept.items()):
-        older = {}
-    said = {name: repr(rule) for name, rule in rules.items()}
-    new = {"metrics": {**older.get("metrics", {}), **metrics}, "rules": {**older.get("rules", {}), **said}}
-    records.append(file_of(plan, kind), kept | new)
+    new = {**kept, "metrics": {**metrics}, "rules": {name: repr(rule) for name, rule in rules.items()}}
+
+    def merged(older: dict[str, Any]) -> dict[str, Any]:
+        if any(older.get(name) != value for name, value in kept.items()):
+            return new
+        return new | {name: {**older.get(name, {}), **new[name]} for name in ("metrics", "rules")}
+
+    records.append(file_of(plan, kind), new, merge=merged)
 
 
 def rules(line: str, recipe: Recipe) -> dict[str, Assigner]:

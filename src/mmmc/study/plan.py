@@ -178,8 +178,9 @@ def read_plan(
     seeds_given, seeds = bool(seeds), tuple(seeds or content["seeds"])
     if len(set(seeds)) < len(seeds):
         raise InputError(f"{path}: seeds are {list(seeds)}; allowed: each once.")
+    named = data is None
     data = data or os.path.expandvars(content["data"])
-    if "$" in data:
+    if named and "$" in data and not os.path.exists(data):
         raise InputError(f"{path}: data is {data!r}, but this environment variable is not set.")
     base: dict[str, Any] = {"data": {"path": data}, "train": {"seed": 0}}
     common = merge(base, content.get("common") or {})
@@ -198,9 +199,10 @@ def read_plan(
     holdout = {bool(recipe.data.holdout) for recipe in recipes.values()}
     if len(holdout) != 1:
         raise InputError(f"{path}: some variants are scored on held out training pictures and some are not.")
-    return Plan(
+    plan = Plan(
         path=path,
-        set=Path(data).name + (" holdout" if holdout.pop() else ""),
+        # Of `.` too; a link keeps its name, under which records know the set.
+        set=os.path.basename(os.path.abspath(data)) + (" holdout" if holdout.pop() else ""),
         records=Path(os.path.normpath(path.parent / content["records"] if records is None else records)),
         recipes=recipes,
         seeds=seeds,
@@ -209,6 +211,20 @@ def read_plan(
         instead=tuple(word for option, value in given.items() if value is not None for word in (option, value)),
         tried=content.get("tried", {}),
     )
+    _require_folders(plan)
+    return plan
+
+
+def _require_folders(plan: Plan) -> None:
+    """Two runs in one folder would be one."""
+    names: dict[str, str] = {}
+    for run in plan.runs():
+        other = names.setdefault(run.folder, run.name)
+        if other != run.name:
+            raise InputError(
+                f"{plan.path}, variants: {other!r} and {run.name!r} are one recipe and their names differ by signs "
+                "alone, so that their runs would have one folder; allowed: names of other words."
+            )
 
 
 def _list(seeds: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmmc.files import in_place, locked
+from mmmc.files import UNFINISHED, in_place, locked
 
 BEFORE_TRAINING = (".lock", "recipe.yaml", "environment.json", "repairs.jsonl", "checkpoint.pt")
 """Files that a run writes before its first step; a checkpoint is the last of them."""
@@ -190,6 +190,6 @@ def train(out: str, folder: str, threads: int, where: str) -> Outcome:
 
 def _remove_if_not_begun(folder: Path) -> None:
     """Remove what a run left that was ended before its first checkpoint; a folder with anything else stays."""
-    known = (*BEFORE_TRAINING, *(f".{name}*.part" for name in BEFORE_TRAINING))
+    known = (*BEFORE_TRAINING, UNFINISHED)
     if folder.is_dir() and all(any(path.match(name) for name in known) for path in folder.iterdir()):
         shutil.rmtree(folder)

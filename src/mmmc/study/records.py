@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ def identity(record: dict[str, Any]) -> tuple[str, str, int, str]:
     return record["name"], record["set"], record["seed"], record["recipe_hash"]
 
 
-def append(path: str | Path, record: dict[str, Any], source: object = "The record") -> None:
+def append(
+    path: str | Path,
+    record: dict[str, Any],
+    source: object = "The record",
+    merge: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> None:
     """Add a record to the file, in the place of an earlier one of the same run if there is one.
 
     The file is replaced as a whole, so it is never half written; processes that write at the same moment wait for one
@@ -45,6 +51,7 @@ def append(path: str | Path, record: dict[str, Any], source: object = "The recor
         path: of the file.
         record: to be added.
         source: where the record comes from, for errors.
+        merge: makes the record of the earlier one, if there is one, while no other process writes.
 
     Raises:
         InputError: the record or a line of the file lacks a field or has one of a wrong type, or the
@@ -57,7 +64,7 @@ def append(path: str | Path, record: dict[str, Any], source: object = "The recor
         records = load(path) if path.exists() else []
         same = [number for number, other in enumerate(records) if identity(other) == identity(record)]
         if same:
-            records[same[0]] = record
+            records[same[0]] = record if merge is None else merge(records[same[0]])
         else:
             records.append(record)
         write_json_lines(path, records)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mmmc.files import write_text
+from mmmc.errors import InputError
+from mmmc.files import require_writable, write_text
 from mmmc.recipe import to_yaml
 from mmmc.study import failures, records
 from mmmc.study.plan import Plan, Run
@@ -40,8 +41,15 @@ def train_plan(
 
     Returns:
         Whether no run failed, now or before.
+
+    Raises:
+        InputError: records or run folders cannot be written; nothing has begun.
     """
-    workers.out.mkdir(parents=True, exist_ok=True)
+    require_writable(plan.records)
+    try:
+        workers.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{workers.out} cannot hold run folders: {error.strerror}.") from error
     began, sound = time.perf_counter(), True
     slowest = max((record["seconds"] for record in plan.recorded().values() if record["set"] == plan.set), default=0.0)
     waiting = plan.missing()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from mmmc.errors import InputError
 from mmmc.study import failures, records
 from mmmc.study.on_paper import GPU, gpu_hours
 from mmmc.study.plan import Plan, Run
@@ -70,7 +72,11 @@ def status(plan: Plan, out: str | Path) -> Status:
         else:
             begun = (Path(out) / run.folder / "checkpoint.pt").is_file()
             groups["cut" if begun else "missing"].append(run)
-    seconds = _seconds(plan, (plan.records,)) or _seconds(plan, sorted(plan.records.parent.glob("*.jsonl")))
+    seconds = _seconds(plan, records.load(plan.records), plan.records) if plan.records.exists() else {}
+    for path in [] if seconds else sorted(plan.records.parent.glob("*.jsonl")):
+        # What was measured afterwards (`bccd_val.overlap.jsonl`) and what is no record does not count.
+        with suppress(InputError):
+            seconds |= _seconds(plan, [] if len(path.suffixes) > 1 else records.load(path), path)
     return Status(
         plan,
         failed=tuple(broken),
@@ -80,14 +86,10 @@ def status(plan: Plan, out: str | Path) -> Status:
     )
 
 
-def _seconds(plan: Plan, files: Sequence[Path]) -> dict[Path, list[float]]:
-    """Of the trainings on the plan's set, by the file that holds any."""
-    found = {
-        path: [record["seconds"] for record in records.load(path) if record["set"] == plan.set]
-        for path in files
-        if path.exists()
-    }
-    return {path: seconds for path, seconds in found.items() if seconds}
+def _seconds(plan: Plan, known: Sequence[Mapping[str, Any]], path: Path) -> dict[Path, list[float]]:
+    """Of the trainings on the plan's set, by their file; empty if there are none."""
+    seconds = [record["seconds"] for record in known if record["set"] == plan.set]
+    return {path: seconds} if seconds else {}
 
 
 def words(found: Status, jobs: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from mmmc.errors import InputError
 from mmmc.misalignment.arrays import Boxes, Truth, overlaps
 from mmmc.misalignment.curve import RECALLS, by_class
 from mmmc.misalignment.flags import AREAS, MOST, SIZES, THRESHOLDS, Verdicts, to_find
@@ -98,10 +99,12 @@ def versus(
         seed: of the drawing.
 
     Raises:
-        InputError: results name a picture or category that the ground truth does not have.
+        InputError: there is no picture, or results name a picture or category that the ground truth does not have.
     """
     truth = Truth.from_coco(ground_truth)
     count = len(truth.image_ids)
+    if count == 0:
+        raise InputError("There is no picture to compare on. Allowed: at least one.")
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     # The first row is the pictures as they are.
     weights = np.concatenate([np.ones((1, count), dtype=np.int64), drawn])

@@ -13,7 +13,7 @@ from pathlib import Path
 from mmmc.data.changes import REPAIRS
 from mmmc.environment import environment
 from mmmc.errors import InputError
-from mmmc.files import locked, write_text
+from mmmc.files import UNFINISHED, locked, write_text
 from mmmc.recipe import Recipe, to_yaml
 
 
@@ -83,6 +83,8 @@ class RunFolder:
     def alone(self) -> Iterator[None]:
         """Make the folder and keep other trainings out of it; if nothing was put into it, it goes again.
 
+        What a training that was killed had not finished writing goes too.
+
         Raises:
             InputError: another process trains here, or the folder cannot be made.
         """
@@ -94,6 +96,8 @@ class RunFolder:
         try:
             if not locked(handle):
                 raise InputError(f"{self.path}: another process trains here. Name a new folder, or wait for its end.")
+            for unfinished in self.path.glob(UNFINISHED):
+                unfinished.unlink()
             try:
                 yield
             finally:

@@ -28,7 +28,13 @@ def open_sets(config: DataConfig) -> tuple[CocoSet, CocoSet]:
         )
     train_set = read_part(config, train)
     if config.holdout:
-        return train_set.holdout(config.holdout)
+        rest, held = train_set.holdout(config.holdout)
+        if not (rest.used & ~rest.crowds).any():
+            raise InputError(
+                f"{train.annotations}: data.holdout is {config.holdout}, which leaves no object to train on. "
+                "Allowed: a share that leaves one."
+            )
+        return rest, held
     val = _source(config, found, "val", config.val_annotations, config.val_images)
     if val is None:
         raise InputError(

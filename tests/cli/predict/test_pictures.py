@@ -109,6 +109,33 @@ def test_copies_of_an_earlier_call_are_no_pictures_of_the_next(
     assert "'' is an empty word. Allowed: pictures, videos" in capsys.readouterr().err
 
 
+def test_pictures_of_ones_own_are_not_overwritten(
+    tiny_run: Path, files: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    """Copies of an earlier call are; a picture that nobody named but that is in their place is not."""
+    shutil.copy(files[0], tmp_path / "a.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    before = (tmp_path / "a.jpg").read_bytes()
+    predict(tiny_run, tmp_path, str(tmp_path / "a.png"), *LOW, status=2)
+    assert f"copy of {tmp_path}/a.png would overwrite {tmp_path}/a.jpg, which is none." in capsys.readouterr().err
+    assert (tmp_path / "a.jpg").read_bytes() == before
+    (tmp_path / "a.jpg").unlink()
+    for _ in range(2):
+        predict(tiny_run, tmp_path, str(tmp_path / "a.png"), *LOW)
+    assert (tmp_path / "a.jpg").exists()
+
+
+def test_what_a_folder_has_beside_its_pictures(tiny_run: Path, files: list[str], tmp_path: Path) -> None:
+    shutil.copy(files[0], tmp_path / "a.png")
+    for name in ("._a.png", ".thumbs/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(files[0], tmp_path / name)
+    (tmp_path / "readme.pdf").touch()
+    (tmp_path / "c.png").mkdir()
+    predict(tiny_run, tmp_path / "out", str(tmp_path), "--draw", "false", *LOW)
+    assert [entry["file"] for entry in listed(tmp_path / "out")] == [str(tmp_path / "a.png")]
+
+
 def test_thresholds_of_best_f1_by_another_copy_of_the_set(
     tiny_run: Path, tiny_set: Path, files: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
@@ -255,6 +282,7 @@ REFUSED = {
     "--whole false": "--whole is for tiles; name --tile too",
     "--confidence true": "--confidence is for --format yolo",
     "--data x": "--data is for --threshold f1",
+    "http://[x/a.jpg": "http://[x/a.jpg is no address: Invalid IPv6 URL. Allowed: http and https",
     "camera:x": "camera:x is no camera. Allowed: camera:0",
 }
 

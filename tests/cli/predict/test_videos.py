@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from torch import Tensor
 
 import mmmc
@@ -118,6 +119,18 @@ def test_a_video_that_breaks_off_leaves_nothing_of_itself(
         predict(tiny_run, out, str(clip), files[0], *LOW, "--batch", "2", "--frames", frames, status=1)
         assert [entry["file"] for entry in listed(out)] == files[:1]
         assert names(out) == ["detections.json", "val_00000.jpg"]
+
+
+def test_frames_of_ones_own_are_not_overwritten(tiny_run: Path, clip: Path, tmp_path: Path, capsys: Capture) -> None:
+    own = tmp_path / clip.stem / "000000.jpg"
+    own.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(own)
+    predict(tiny_run, tmp_path, str(clip), *LOW, "--frames", "true", status=2)
+    assert f"would overwrite {own}, which is none" in capsys.readouterr().err
+    own.unlink()
+    for frames in ("true", "false"):
+        for _ in range(2):
+            predict(tiny_run, tmp_path, str(clip), *LOW, "--limit", "2", "--frames", frames)
 
 
 def test_a_video_is_not_overwritten(tiny_run: Path, clip: Path, capsys: Capture) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -23,7 +25,12 @@ from mmmc.files import new_folder, write_atomically, write_text
 _ROUNDS = 5
 """A repair may uncover a fault that is repaired in the next round; so many follow one another at most."""
 
-_QUALITY = 95
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "AVIF": {"quality": 95},
+    "WEBP": {"lossless": True, "exact": True},
+}
+"""How pictures are saved anew, by format; those of the others lose nothing by themselves."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,9 @@ def fix(path: Path | str, out: Path | str, format: FormatName | None = None) -> 
     with new_folder(out) as fresh:
         root = fresh.resolve()
         try:
-            shutil.copytree(path, root, dirs_exist_ok=True)
+            shutil.copytree(path, root, dirs_exist_ok=True, copy_function=shutil.copyfile)
+            for place, _, _ in os.walk(root):  # of a set that nobody may write to, the copy is to be written to
+                os.chmod(place, os.stat(place).st_mode | stat.S_IRWXU)
         except (OSError, shutil.Error) as error:
             raise InputError(f"{path} cannot be copied: {error}.") from error
         _require_inside(look(root, format).parts, root, path)
@@ -122,12 +131,14 @@ def _round(root: Path, found: Check, format: FormatName | None) -> list[Fix]:
 
 
 def _upright(finding: Finding) -> Fix:
-    """Save a picture as it is displayed; pixels of a JPEG are encoded anew."""
+    """Save a picture as it is displayed; pixels of a JPEG or AVIF are encoded anew."""
     with warnings.catch_warnings(), Image.open(finding.file) as picture:
         warnings.simplefilter("ignore")  # what Pillow warns of is harmless here: the check has decoded the picture
         kind = picture.format
         turned = ImageOps.exif_transpose(picture)
-    options = {"quality": _QUALITY} if kind == "JPEG" else {}
+    if kind == "MPO":  # a JPEG with a second picture behind it, such as a map of depths
+        kind = "JPEG"
+    options = _OPTIONS.get(str(kind), {})
     write_atomically(finding.file, lambda beside: turned.save(beside, format=kind, **options))
     return Fix(finding, "saved upright")
 

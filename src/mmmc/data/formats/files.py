@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mmmc.data.formats.protocol import Flaw
 from mmmc.data.sets import CocoSet, Fault
 from mmmc.errors import InputError
 
 
+@cache
+def picture_suffixes() -> frozenset[str]:
+    """Endings of the pictures that Pillow decodes by itself: no PDF, which it only writes, and no video."""
+    endings = Image.registered_extensions()
+
+    def decodes(kind: str) -> bool:
+        reader = Image.OPEN.get(kind, (None,))[0]
+        stub = isinstance(reader, type) and issubclass(reader, ImageFile.StubImageFile)
+        return kind == "MPO" or (reader is not None and not stub and kind not in ("EPS", "MPEG"))
+
+    return frozenset(ending for ending, kind in endings.items() if decodes(kind))
+
+
 def is_picture(file: Path) -> bool:
     """Whether the ending is that of a picture."""
-    return file.suffix.lower() in Image.registered_extensions()
+    return file.suffix.lower() in picture_suffixes()
+
+
+def files_in(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """All files of these endings below a folder, but for those that are hidden or in a hidden folder."""
+    for file in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if file.suffix.lower() in suffixes and not hidden and file.is_file():
+            yield file
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """All pictures below a folder, by name; what is hidden is none."""
-    return sorted(file for file in folder.rglob("*") if is_picture(file) and not file.name.startswith("."))
+    return sorted(files_in(folder, picture_suffixes()))
 
 
 def read_text(file: Path) -> str | Flaw:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
-
+from mmmc.data.formats.files import files_in, is_picture, picture_suffixes
 from mmmc.data.formats.protocol import FOLDERS
 from mmmc.errors import InputError
 
@@ -61,9 +60,9 @@ def find_images(folder: Path, annotations: Path, part: str) -> Path:
     if found is not None:
         return found
     for place in places[:-1]:
-        if _holds_picture(place.rglob("*")):
+        if next(files_in(place, picture_suffixes()), None) is not None:
             return place
-    if _holds_picture(folder.iterdir()):
+    if any(map(is_picture, folder.iterdir())):
         return folder
     looked = ", ".join(f"{name}/" for name in (*names, "images"))
     raise InputError(
@@ -94,11 +93,6 @@ def _first_picture(annotations: Path) -> str | None:
         name = None if found is None else str(json.loads(found[1]))
         return None if name is None or Path(name).is_absolute() else name  # which is in every folder
     return None
-
-
-def _holds_picture(files: Iterable[Path]) -> bool:
-    known = Image.registered_extensions()
-    return any(file.suffix.lower() in known for file in files)
 
 
 def _names(files: list[Path]) -> str:

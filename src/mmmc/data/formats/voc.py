@@ -28,8 +28,8 @@ from mmmc.files import write_text
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _NAN = (math.nan, math.nan, math.nan, math.nan)
-_UNWRITABLE = re.compile("[\x00-\x1f\ufffe\uffff]")
-"""What XML cannot hold, or does not give back as it was."""
+_UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML cannot hold, or does not give back as it was; surrogates stand for bytes of names that are no UTF-8."""
 
 
 def look(path: Path) -> Found | None:
@@ -260,7 +260,7 @@ def _refuse_names(pictures: CocoSet) -> None:
         if name != name.strip() or _UNWRITABLE.search(name):
             raise InputError(
                 f"{pictures.annotations}: {name!r} cannot be written to XML. Allowed: names without blanks at"
-                " their ends and without control characters."
+                " their ends and without control characters, in UTF-8."
             )
 
 
