@@ -70,6 +70,13 @@ def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
     assert asked["recipe"] == load_recipe("demo_fcos", {**wanted, "assigner": assigner})
 
 
+@pytest.mark.parametrize("recipe", [["--recipe", "small_mmmc"], ["--recipe=small_mmmc"]])
+def test_options_of_the_recipes_own_classes_are_flags(asked: dict[str, Any], recipe: list[str]) -> None:
+    assert main(["train", "cells", "--assigner.rule", "b", *recipe, "--criterion.alpha", "0.3"]) == 2
+    changes = {"assigner": {"init_args": {"rule": "b"}}, "criterion": {"init_args": {"alpha": 0.3}}}
+    assert asked["recipe"] == load_recipe("small_mmmc", {**changes, "data": {"path": "cells"}})
+
+
 @dataclass(frozen=True)
 class Mine(FCOS):
     """A stranger's assigner."""
@@ -83,6 +90,23 @@ def test_a_strangers_assigner(asked: dict[str, Any], path: str) -> None:
     assert asked["recipe"].assigner == Mine(pull=2.0)
     assert main(["train", "cells", f"--assigner={path}"]) == 2
     assert asked["recipe"].assigner == Mine()
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_rule_without_the_rest_of_its_method_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "puts the rule of {} alone into {}, with its published options; as a whole method it is --recipe {}."
+    for flags, expected in (
+        (["--assigner", "AutoAssign"], ("AutoAssign", "small", "small_auto_assign")),
+        (["--assigner", "ATSS"], ("ATSS", "small", "small_atss or small_gfl or small_vfl")),
+        (["--assigner", "ATSS", "--assigner.square_strides", "4"], None),  # which is small_atss
+        (["--recipe", "small_atss", "--assigner.topk", "3"], None),
+        (["--assigner", f"{__name__}:Mine"], None),
+    ):
+        assert main(["train", "cells", *flags]) == 2
+        assert (
+            capsys.readouterr().err
+            == ("" if expected is None else f"--assigner {told.format(*expected)}\n") + "mmmc: stop\n"
+        )
 
 
 def test_small_is_the_recipe_by_default(asked: dict[str, Any]) -> None:

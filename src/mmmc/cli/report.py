@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmmc.cli.arguments import add_run, add_set, open_run, open_set, parse, verb_parser
+from mmmc.cli.arguments import add_set, add_weights, open_run, open_set, parse, verb_parser
 from mmmc.data.coco import CocoSet
 from mmmc.errors import InputError
 from mmmc.misalignment import Diagnosis
@@ -29,7 +29,8 @@ def run(arguments: Sequence[str]) -> None:
         "and F1, confusion, labels beside predictions, false positives, misses, label maps, the diagnosis, recipe and "
         "environment; and README.md, a model card in Hugging Face's form, unless another set than the run's is named.",
     )
-    add_run(parser)
+    parser.add_argument("run", type=str, metavar="RUN", help="run folder")
+    add_weights(parser)
     add_set(parser)
     parser.add_argument("--out", type=str | None, default=None, help="folder for both files (default: the run's)")
     parser.add_argument("--pictures", type=int, default=MOST, help="score at most so many, spread over the set")
