@@ -19,7 +19,7 @@ from mmmc.checkpoint import load_checkpoint, load_weights
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores
 from mmmc.recipe import DataConfig, digest, load_recipe
-from mmmc.training import loop
+from mmmc.training import loop, setup, start
 from mmmc.training.folder import RunFolder
 from mmmc.training.journal import read_metrics
 from mmmc.training.loop import Run
@@ -42,7 +42,7 @@ def trained(folder: RunFolder) -> int:
 def test_names_in_brackets_are_no_markup(
     tiny_set: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop, "initialize", lambda *_: "left as initialised: class '[/x]'")
+    monkeypatch.setattr(setup, "initialize", lambda *_: "left as initialised: class '[/x]'")
     recipe = tiny_recipe(tiny_set, train={"iterations": 1, "diagnose": 0})
     run(recipe, tmp_path / "run", init=start, quiet=False)
     assert "class '[/x]'" in capsys.readouterr().err
@@ -134,7 +134,7 @@ def test_it_ends_when_nothing_gets_better_and_keeps_the_best(
 
 
 def test_a_time_becomes_iterations(tiny_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "iterations_within", lambda *_, **__: STEPS + 1)
+    monkeypatch.setattr(start, "iterations_within", lambda *_, **__: STEPS + 1)
     folder = RunFolder(tmp_path / "run")
     run(tiny_recipe(tiny_set, optimizer={"schedule": "cosine"}), folder.path, time_budget=600)
     assert load_recipe(folder.recipe).train.iterations == trained(folder) == STEPS + 1
@@ -153,8 +153,9 @@ def test_when_the_time_is_over_the_epoch_is_the_last(
         train_epoch(self, epoch)
         now += 60
 
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(loop, "iterations_within", lambda *_, **__: 9 * STEPS)
+    for module in (loop, start):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(start, "iterations_within", lambda *_, **__: 9 * STEPS)
     monkeypatch.setattr(Run, "_train_epoch", train_for_a_minute)
     folder = RunFolder(tmp_path / "run")
     run(tiny_recipe(tiny_set, train={"evaluate_every": 0}), folder.path, time_budget=100)

@@ -1,15 +1,12 @@
-"""A run, from top to bottom: build; for each epoch predict, assign, criterion, backward, step; evaluate, save."""
+"""A run, from top to bottom: for each epoch predict, assign, criterion, backward, step; evaluate, save."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
@@ -18,21 +15,17 @@ from mmmc.checkpoint import Weights, load_state, save_checkpoint, save_weights
 from mmmc.data.changes import write_repairs
 from mmmc.data.coco import CocoSet
 from mmmc.data.formats import look
-from mmmc.data.loading import EvalLoader, TrainLoader
 from mmmc.data.transforms import unlike_sizes
 from mmmc.evaluate import Scores, score
-from mmmc.model import Detector
 from mmmc.recipe import Recipe, digest
 from mmmc.training.folder import RunFolder
-from mmmc.training.initial import initialize
 from mmmc.training.journal import Journal, keep_epochs
 from mmmc.training.optim import EMA, build_optimizer, lr_factor, set_lr, take_step
-from mmmc.training.probe import Probe
 from mmmc.training.record import write_record
 from mmmc.training.scoring import detect_set
+from mmmc.training.setup import Setup
 from mmmc.training.state import data_digest, read_state
 from mmmc.training.step import backward_step
-from mmmc.training.timing import iterations_within
 
 
 @dataclass
@@ -47,7 +40,18 @@ class Progress:
 
 
 class Run:
-    """The parts of a run, built in order, and the loop over them."""
+    """The loop over the parts of a training; to be begun or resumed first.
+
+    Args:
+        fabric: devices and processes, launched.
+        recipe: what to do.
+        folder: where all of it is left.
+        train_set: pictures to train on.
+        val_set: pictures to score.
+        setup: the parts.
+        deadline: no epoch is begun after it, by `time.perf_counter`.
+        console: for people; None for none.
+    """
 
     def __init__(
         self,
@@ -56,74 +60,54 @@ class Run:
         folder: RunFolder,
         train_set: CocoSet,
         val_set: CocoSet,
-        init: str | Path | None,
-        resume: bool,
-        time_budget: float | None,
-        quiet: bool,
+        setup: Setup,
+        *,
+        deadline: float | None = None,
+        console: Console | None = None,
     ) -> None:
-        config = recipe.train
-        self.deadline = None if time_budget is None else time.perf_counter() + time_budget
-        console = None if quiet else Console(stderr=True)
-        # Everything random before the first step is drawn here: the new layers of the detector.
-        torch.manual_seed(config.seed)
-        detector = Detector(recipe.model, len(train_set.categories), load_backbone=not resume)
-        if init is not None and not resume:
-            report = initialize(detector, recipe.model, Path(init), train_set.categories)
-            if console and fabric.is_global_zero:
-                console.print(str(report), highlight=False, markup=False)
-        # Convolutions on a CPU and on a GPU's tensor cores are faster with channels last.
-        detector = detector.to(memory_format=torch.channels_last)
-        options: dict[str, Any] = {
-            "pad_value": detector.backbone.normalize.padding,
-            "workers": config.workers,
-            "rank": fabric.global_rank,
-            "world": fabric.world_size,
-            "pin_memory": fabric.device.type == "cuda",
-        }
-        self.loader = TrainLoader(
-            train_set,
-            recipe.augmentation,
-            seed=config.seed,
-            batch_size=config.batch_size,
-            micro=config.accumulate,
-            **options,
-        )
-        share = max(1, config.batch_size // (fabric.world_size * config.accumulate))
-        self.val_loader = EvalLoader(val_set, recipe.resize, batch_size=share, **options)
-        # One process looks for all.
-        alone = {**options, "rank": 0, "world": 1}
-        self.probe = Probe(fabric, train_set, recipe, alone) if fabric.is_global_zero else None
-        self.val_set, self.fabric, self.folder = val_set, fabric, folder
+        self.fabric, self.recipe, self.folder, self.deadline = fabric, recipe, folder, deadline
+        self.train_set, self.val_set = train_set, val_set
         self.categories = train_set.categories
         self.data = data_digest(train_set, val_set)
-        # Not `fabric.setup`: its wrapper would open every output to convert it, and refuses a frozen dataclass.
-        fabric.to_device(fabric.strategy.precision.convert_module(detector))
-        self.model = fabric.strategy.setup_module(detector)
-        self.optimizer = build_optimizer(detector, recipe.optimizer, config.batch_size)
+        self.detector, self.model, self.probe = setup.detector, setup.model, setup.probe
+        self.loader, self.val_loader = setup.loader, setup.val_loader
+        config = recipe.train
+        self.optimizer = build_optimizer(self.detector, recipe.optimizer, config.batch_size)
+        self.ema = None if config.ema is None else EMA(self.detector, config.ema)
+        self.total = config.iterations or config.epochs * self.loader.steps_per_epoch
         self.progress = Progress()
-        if time_budget is not None and not resume:
-            iterations = iterations_within(
-                time_budget,
-                fabric,
-                detector,
-                recipe,
-                islice(self.loader.epoch(0), 8),
-                steps_per_epoch=self.loader.steps_per_epoch,
-                val_pictures=len(val_set),
-            )
-            recipe = replace(recipe, train=replace(config, iterations=iterations))
-        self.recipe = recipe
-        self.detector = detector
-        self.ema = EMA(detector, recipe.train.ema) if recipe.train.ema is not None else None
-        self.total = recipe.train.iterations or recipe.train.epochs * self.loader.steps_per_epoch
         self.journal = Journal(fabric, folder.metrics, self.total, config.log_every, console)
-        if resume:
-            self._resume()
-        else:
-            self._describe(train_set, val_set)
-            self._save_checkpoint(finished=False)
+
+    def begin(self) -> None:
+        """Write what the run does, and a checkpoint to resume from.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        if self.fabric.is_global_zero:
+            self._describe()
+        self._save_checkpoint(finished=False)
+
+    def resume(self) -> None:
+        """Go on after the last finished epoch.
+
+        Raises:
+            InputError: the checkpoint cannot be used, or is of another recipe or of other data.
+        """
+        state = read_state(self.folder, self.recipe, self.categories, self.data)
+        load_state(self.detector, state["model"], self.folder.checkpoint)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.progress = Progress(**state["progress"])
+        if self.probe is not None:
+            self.probe.labels = state["labels"]
+        if self.fabric.is_global_zero:
+            keep_epochs(self.folder.metrics, self.progress.epoch)
+        self.fabric.barrier()
 
     def __call__(self) -> Scores:
+        """Train to the end; the scores of the last epoch's (averaged) weights."""
         epochs = math.ceil(self.total / self.loader.steps_per_epoch)
         scores: Scores | None = None
         with self.journal:
@@ -245,30 +229,15 @@ class Run:
             save_checkpoint(self.folder.checkpoint, content)
         self.fabric.barrier()
 
-    def _resume(self) -> None:
-        state = read_state(self.folder, self.recipe, self.categories, self.data)
-        load_state(self.detector, state["model"], self.folder.checkpoint)
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.ema is not None:
-            self.ema.load_state_dict(state["ema"])
-        self.progress = Progress(**state["progress"])
-        if self.probe is not None:
-            self.probe.labels = state["labels"]
-        if self.fabric.is_global_zero:
-            keep_epochs(self.folder.metrics, self.progress.epoch)
-        self.fabric.barrier()
-
-    def _describe(self, train_set: CocoSet, val_set: CocoSet) -> None:
-        if not self.fabric.is_global_zero:
-            return
+    def _describe(self) -> None:
         self.folder.describe(self.recipe)
         data = self.recipe.data
         if data.path is not None:
             self.journal.say(f"{data.path} is {look(data.path, data.format).seen}.")
         unlike = unlike_sizes(self.recipe.augmentation, self.recipe.resize)
-        for note in dict.fromkeys(train_set.notes + val_set.notes + ((unlike,) if unlike else ())):
+        for note in dict.fromkeys(self.train_set.notes + self.val_set.notes + ((unlike,) if unlike else ())):
             self.journal.say(f"{note}.")
-        repairs = train_set.repairs + val_set.repairs
+        repairs = self.train_set.repairs + self.val_set.repairs
         if repairs:
             write_repairs(self.folder.repairs, repairs)
             self.journal.say(f"{len(repairs)} boxes were dropped or clipped: {self.folder.repairs}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from rich.console import Console
 
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores
@@ -16,6 +20,8 @@ from mmmc.training.folder import RunFolder
 from mmmc.training.loggers import build_loggers
 from mmmc.training.loop import Run
 from mmmc.training.sets import open_sets
+from mmmc.training.setup import set_up
+from mmmc.training.timing import iterations_within
 
 
 def train(
@@ -71,10 +77,29 @@ def train(
             raise InputError(f"{error} {where}") from error
         # With several processes the others begin here, after the same checks.
         fabric.launch()
+        console = None if quiet else Console(stderr=True)
+        deadline = None if time_budget is None else time.perf_counter() + time_budget
         if resume:
-            return Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)()
+            setup = set_up(fabric, recipe, train_set, val_set, load_backbone=False)
+            run = Run(fabric, recipe, folder, train_set, val_set, setup, deadline=deadline, console=console)
+            run.resume()
+            return run()
         with folder.creating(fabric.is_global_zero):
-            run = Run(fabric, recipe, folder, train_set, val_set, init, resume, time_budget, quiet)
+            start = None if init is None else Path(init)
+            setup = set_up(fabric, recipe, train_set, val_set, init=start, console=console)
+            if time_budget is not None:
+                iterations = iterations_within(
+                    time_budget,
+                    fabric,
+                    setup.detector,
+                    recipe,
+                    islice(setup.loader.epoch(0), 8),
+                    steps_per_epoch=setup.loader.steps_per_epoch,
+                    val_pictures=len(val_set),
+                )
+                recipe = replace(recipe, train=replace(recipe.train, iterations=iterations))
+            run = Run(fabric, recipe, folder, train_set, val_set, setup, deadline=deadline, console=console)
+            run.begin()
         return run()
 
 
