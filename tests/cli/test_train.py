@@ -17,6 +17,7 @@ from mmmc.cli import main
 from mmmc.cli import train as verb
 from mmmc.errors import InputError
 from mmmc.recipe import load_recipe, recipe_names
+from mmmc.recipe.reading import to_dict
 
 
 def test_a_run_folder_holds_all_there_is(tiny_run: Path, tiny_set: Path) -> None:
@@ -70,9 +71,28 @@ def test_what_the_flags_mean(asked: dict[str, Any]) -> None:
     assert asked["recipe"] == load_recipe("demo_fcos", {**wanted, "assigner": assigner})
 
 
-@pytest.mark.parametrize("recipe", [["--recipe", "small_mmmc"], ["--recipe=small_mmmc"]])
-def test_options_of_the_recipes_own_classes_are_flags(asked: dict[str, Any], recipe: list[str]) -> None:
-    assert main(["train", "cells", "--assigner.rule", "b", *recipe, "--criterion.alpha", "0.3"]) == 2
+def as_flags(value: Any, name: str = "-") -> list[str]:
+    """Every option of a recipe's content as a flag, without the classes that it names."""
+    match value:
+        case {"init_args": options} | ({} as options):
+            return [word for key, inner in options.items() for word in as_flags(inner, f"{name}.{key}")]
+        case None:
+            return []
+    return [name.replace("-.", "--", 1), value if isinstance(value, str) else json.dumps(value)]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_option_of_every_recipe_is_a_flag(asked: dict[str, Any], name: str) -> None:
+    """Also those of its own assigner, criterion and part."""
+    recipe = load_recipe(name, {"data": {"path": "cells"}})
+    flags = as_flags(to_dict(recipe))
+    assert len(flags) > 150
+    assert main(["train", *flags, f"--recipe={name}"]) == 2
+    assert asked["recipe"] == recipe
+
+
+def test_options_of_the_recipes_own_classes_may_be_others(asked: dict[str, Any]) -> None:
+    assert main(["train", "cells", "--assigner.rule", "b", "--recipe", "small_mmmc", "--criterion.alpha", "0.3"]) == 2
     changes = {"assigner": {"init_args": {"rule": "b"}}, "criterion": {"init_args": {"alpha": 0.3}}}
     assert asked["recipe"] == load_recipe("small_mmmc", {**changes, "data": {"path": "cells"}})
 
