@@ -4,7 +4,9 @@ engine  what answers: a run, or an exported file
 limits  what a request may cost, and how it is refused
 request from the bytes of a request to a picture
 batching  requests that wait together go through the network together
-app     the routes
+routes  what a request is answered with
+meters  what is counted and timed
+app     the application: routes, and what surrounds each of them
 page/   the page; nothing in it is fetched from elsewhere
 """
 
