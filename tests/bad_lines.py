@@ -121,7 +121,7 @@ CASES = {
     "threshold no number": Case("predict {run} {data} --threshold abc", "--threshold is 'abc'; allowed"),
     "no such device": Case("predict {run} {data} --device gpu7", "--device is 'gpu7', which cannot be used here"),
     "copies over originals": Case(
-        "predict {run} {at}/x.jpg --out {at}", "copy of {at}/x.jpg would overwrite the picture",
+        "predict {run} {at}/x.jpg --out {at}", "copy of {at}/x.jpg would overwrite",
         lambda at: Image.new("RGB", (64, 64)).save(at / "x.jpg"),
     ),
     "predictions into a file": Case("predict {run} {data}/images --out {at}/a", "{at}/a", text("a", "")),

@@ -29,7 +29,8 @@ def check_copies(copies: Mapping[Source, Path]) -> None:
         for old in sorted(copy.glob("[0-9]*.jpg")) if copy.is_dir() else [copy] if copy.exists() else []:
             if old.resolve() in given or not _is_copy(old):
                 raise InputError(
-                    f"The annotated copy of {source.name} would overwrite {old}, which is none. Name another --out."
+                    f"The annotated copy of {source.name} would overwrite {old}, which is no copy of an "
+                    "earlier call. Name another --out."
                 )
 
 

@@ -117,7 +117,10 @@ def test_pictures_of_ones_own_are_not_overwritten(
     Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
     before = (tmp_path / "a.jpg").read_bytes()
     predict(tiny_run, tmp_path, str(tmp_path / "a.png"), *LOW, status=2)
-    assert f"copy of {tmp_path}/a.png would overwrite {tmp_path}/a.jpg, which is none." in capsys.readouterr().err
+    assert (
+        f"copy of {tmp_path}/a.png would overwrite {tmp_path}/a.jpg, which is no copy of an earlier call."
+        in capsys.readouterr().err
+    )
     assert (tmp_path / "a.jpg").read_bytes() == before
     (tmp_path / "a.jpg").unlink()
     for _ in range(2):

@@ -126,7 +126,7 @@ def test_frames_of_ones_own_are_not_overwritten(tiny_run: Path, clip: Path, tmp_
     own.parent.mkdir()
     Image.new("RGB", (8, 8)).save(own)
     predict(tiny_run, tmp_path, str(clip), *LOW, "--frames", "true", status=2)
-    assert f"would overwrite {own}, which is none" in capsys.readouterr().err
+    assert f"would overwrite {own}, which is no copy" in capsys.readouterr().err
     own.unlink()
     for frames in ("true", "false"):
         for _ in range(2):
