@@ -107,7 +107,7 @@ def test_classes_that_voc_does_not_know_are_said(tmp_path: Path) -> None:
     assert part(tmp_path / "out").categories.names == ("cat",)
 
 
-@pytest.mark.parametrize("name", ["cat ", "c\x01t", "c\nt"])
+@pytest.mark.parametrize("name", ["cat ", "c\x01t", "c\nt", "c\udce4t"])
 def test_names_that_xml_does_not_give_back_are_refused(name: str, tmp_path: Path) -> None:
     data = one_picture(tmp_path / "data", [6, 10, 9, 5], categories=[{"id": 1, "name": name}])
     with pytest.raises(InputError, match=r"cannot be written to XML\. Allowed: names without blanks"):

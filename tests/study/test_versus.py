@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from misalignment.sets import box, coco, object, random_set
 
+from mmmc.errors import InputError
 from mmmc.evaluate import score
 from mmmc.misalignment.arrays import Truth
 from mmmc.study.versus import MEASURES, SIZES, versus, weighted_precisions
@@ -87,3 +88,9 @@ def test_objects_of_one_picture_have_no_bounds() -> None:
     assert found.measures["AP"].high > found.measures["AP"].low >= 0
     assert np.isnan(found.measures["APs"].low)  # the small object is that one
     assert found.to_dict()["classes"]["class 1"]["AP"]["low"] is None
+
+
+def test_no_picture_to_compare_on() -> None:
+    nothing = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}
+    with pytest.raises(InputError, match=r"no picture to compare on\. Allowed: at least one"):
+        versus(nothing, [], [])

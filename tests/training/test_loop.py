@@ -18,6 +18,7 @@ from lightning_fabric.accelerators import MPSAccelerator
 from mmmc.checkpoint import load_checkpoint, load_weights
 from mmmc.errors import InputError
 from mmmc.evaluate import Scores
+from mmmc.files import in_place
 from mmmc.recipe import DataConfig, digest, load_recipe
 from mmmc.training import loop, setup, start
 from mmmc.training.folder import RunFolder
@@ -162,6 +163,16 @@ def test_when_the_time_is_over_the_epoch_is_the_last(
     assert (trained(folder), evaluated(folder)) == (2 * STEPS, [2])
     assert load_checkpoint(folder.checkpoint)["finished"]
     assert json.loads(folder.record.read_text())["seconds"] == 120
+
+
+def test_what_a_kill_left_unfinished_goes_with_the_next_training(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with in_place(folder.checkpoint) as unfinished:
+        unfinished.touch()
+    folder.checkpoint.rename(unfinished)  # as a kill leaves it
+    folder.recipe.touch()
+    with folder.alone():
+        assert {*tmp_path.iterdir()} == {folder.recipe, folder.lock}
 
 
 def test_what_is_refused_leaves_no_folder(tiny_set: Path, tmp_path: Path) -> None:

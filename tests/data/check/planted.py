@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -225,3 +226,15 @@ PLANTED = {
     "voc-box": Planted("voc", text(XML, "<ymax>17", "<ymax>low"), XML, "object 1: bndbox: xmin 5"),
 }  # fmt: skip
 """By the code that must be found."""
+
+
+def digest(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return hashlib.sha256(b"".join(str(f.relative_to(folder)).encode() + f.read_bytes() for f in files)).hexdigest()
+
+
+def spoiled(clean: dict[str, Path], tmp_path: Path, format: str, *spoils: Spoil) -> Path:
+    at = Path(shutil.copytree(clean[format], tmp_path / "set"))
+    for spoil in spoils:
+        spoil(at)
+    return at
